@@ -1,0 +1,342 @@
+"""The seams of execsim, as protocols. Engine, strategies and the simulated exchange are written on these only.
+
+Runtime       axis 1: what time it is and how to wait (virtual: SimPy, wall: asyncio)
+VenueAdapter  axis 2: where orders go (simulated exchange, or a real venue's adapter)
+Feed          where market data comes from: drives a `FeedSink`
+BookView      the strategy's own books
+Journal       the append-only record
+Transport     request -> answer, stream -> frames: what lets an adapter run over sockets, in memory or from a recording
+Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`, a later issue)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+
+from execsim.core.events import Depth, Top, Trade, VenueEvent
+from execsim.core.instrument import Instrument
+from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderReport, VenueId
+from execsim.tape.schema import Importer, MarketInfo
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+T_co = TypeVar("T_co", covariant=True)
+
+NEVER: Final = 2**63 - 1
+"""An instant that does not come (ns)."""
+
+
+class Priority(IntEnum):
+    """Order among timers of one instant: lower first, then the sequence in which they were set."""
+
+    TAPE = 0
+    """the recorded market moves before everybody else"""
+    VENUE = 1
+    """messages arriving at the venue"""
+    NORMAL = 2
+    LAST = 3
+    """after everything else of this instant, including what that caused at the same instant"""
+
+
+class Task(Protocol):
+    """A running coroutine."""
+
+    name: str
+
+    @property
+    def done(self) -> bool: ...
+
+    def cancel(self) -> None:
+        """Settle the task's current wait as cancelled. No effect on a finished task. Returns at once."""
+
+    async def join(self) -> None:
+        """Wait until it has ended; never raises what the task raised."""
+
+
+class Pending(Protocol[T_contra]):
+    """One result that will come: awaitable once settled or before, by any number of waiters."""
+
+    @property
+    def done(self) -> bool: ...
+
+    def set(self, value: T_contra) -> None:
+        """Settle with a value. A second settlement is ignored (returns silently)."""
+
+    def fail(self, error: BaseException) -> None:
+        """Settle with an error, raised in every waiter as the same object."""
+
+    def __await__(self) -> Any: ...
+
+
+class Timer(Protocol):
+    def cancel(self) -> None:
+        """A cancelled timer never fires and is no horizon. No effect once fired."""
+
+
+class Rng(Protocol):
+    """A named stream of integers, the same in every process and on every machine (PCG64, no floats)."""
+
+    def raw(self) -> int:
+        """Next unsigned 64-bit integer."""
+
+    def below(self, n: int) -> int:
+        """Uniform integer in [0, n), unbiased."""
+
+    def raws(self, n: int) -> Any:
+        """The next n draws of `raw` as a NumPy uint64 array: the same numbers n calls of `raw` would give."""
+
+
+class Runtime(Protocol):
+    """Time and tasks. `now_ns` is integer nanoseconds of the run's clock."""
+
+    def now_ns(self) -> int: ...
+
+    def next_event_ns(self) -> int:
+        """Instant of the earliest thing scheduled besides the caller: now if anything is ready; NEVER if nothing is.
+
+        In wall time: now (anything may come at any moment).
+        """
+
+    async def sleep_until(self, t_ns: int, priority: Priority = Priority.NORMAL) -> None:
+        """Return at t_ns (at once, after yielding, if it is not in the future)."""
+
+    async def sleep(self, ns: int) -> None: ...
+
+    async def turn(self, until_ns: int) -> None:
+        """For the one tape task: give way and come back at the tape's next turn.
+
+        Virtual: at min(until_ns, next_event_ns()), after everything else of that instant. Wall: at until_ns, first.
+        """
+
+    def call_at(self, t_ns: int, fn: Callable[..., None], *args: Any, priority: Priority = Priority.NORMAL) -> Timer:
+        """Call fn(*args) at t_ns (never before now). An exception in fn ends the run."""
+
+    def spawn(self, coro: Coroutine[Any, Any, Any], name: str, *, daemon: bool = False) -> Task:
+        """Run a coroutine as a task. Its failure ends the run. A daemon does not keep the run alive."""
+
+    def pending(self, name: str) -> Pending[Any]:
+        """A fresh unsettled result; `name` appears in the error when the run ends and it can no longer be settled."""
+
+    async def blocking(self, fn: Callable[[], T]) -> T:
+        """Run a blocking function (journal I/O). Virtual: inline. Wall: in a worker thread."""
+
+    def rng(self, name: str) -> Rng:
+        """The stream of that name: derived from the run's seed and the name only. The same object for the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Secrets of a venue account. Never shown by repr."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class VenueConfig:
+    """How to reach a venue. The names are those of the gateway this project replaces."""
+
+    venue_id: VenueId
+    api_endpoint: str = ""
+    ws_endpoint: str = ""
+    credentials: Credentials | None = field(default=None, repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+EventSink = Callable[[VenueEvent], None]
+
+
+@runtime_checkable
+class VenueAdapter(Protocol):
+    """A venue, simulated or real. Calls return when the venue's answer has reached us; everything the venue reports
+    on its own (fills, expiries, cancels, resolutions) goes to the sink given to `events`, in order of arrival.
+
+    An ack and a refusal are the return and the exception of `place_order`; they are not repeated as events.
+    Errors: VenueError and its kin (they said no), NetworkError/ExecTimeout (`reached` tells what is known).
+    """
+
+    @property
+    def venue_id(self) -> VenueId: ...
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Every market of this venue in this run, by market id."""
+
+    async def place_order(self, order: Order) -> OrderAck: ...
+
+    async def place_batch(self, orders: Sequence[Order]) -> list[OrderAck | Exception]: ...
+
+    async def cancel_order(self, order_id: OrderId) -> CancelAck: ...
+
+    async def modify_order(self, order_id: OrderId, price_i: int | None, size_lots: int | None) -> OrderAck: ...
+
+    async def get_order_status(self, order_id: OrderId) -> OrderReport:
+        """Errors: OrderNotFound when the venue does not know it."""
+
+    async def get_open_orders(self, market: str | None = None) -> list[OrderReport]: ...
+
+    async def balances(self) -> Mapping[str, int]:
+        """Asset name -> integer units, total (reserved included)."""
+
+    async def health_check(self) -> bool: ...
+
+    def events(self, sink: EventSink) -> None:
+        """Register the one sink. Must be called before the first order."""
+
+
+@runtime_checkable
+class FeedSink(Protocol):
+    """Who hears market data as the strategy's side sees it (market/)."""
+
+    def on_top(self, market: str, ts_ns: int) -> None: ...
+
+    def on_trade(self, trade: Trade) -> None: ...
+
+    def on_book(self, market: str, ts_ns: int) -> None: ...
+
+    def on_tick(self, market: str, ts_ns: int, tick_i: int) -> None: ...
+
+    def on_gap(self, market: str, ts_ns: int, open_gap: bool) -> None: ...
+
+    def on_resolve(self, market: str, ts_ns: int, payoff_i: int) -> None: ...
+
+
+@runtime_checkable
+class Interest(Protocol):
+    """Which markets somebody is listening to: the feed stops only for those."""
+
+    def watch(self, market: str, *, top: bool = False, trades: bool = False, book: bool = False) -> None: ...
+
+
+class BookReader(Protocol):
+    """Direct reads of the strategy-side books (kernel arrays in simulation)."""
+
+    def top(self, market: str) -> Top: ...
+
+    def depth(self, market: str, levels: int) -> Depth: ...
+
+    def tick_i(self, market: str) -> int: ...
+
+
+class Stream(Protocol[T_co]):
+    """An async iterator that is a class: `async for x in stream`, `await stream.aclose()`. Ends when the feed ends."""
+
+    def __aiter__(self) -> Stream[T_co]: ...
+
+    def __anext__(self) -> Awaitable[T_co]: ...
+
+    async def aclose(self) -> None: ...
+
+
+class BookView(Protocol):
+    """The strategy's market data, the same in all three modes."""
+
+    def top(self, market: str) -> Top: ...
+
+    def depth(self, market: str, levels: int = 10) -> Depth: ...
+
+    def tick_i(self, market: str) -> int: ...
+
+    def tops(self, market: str) -> Stream[Top]:
+        """Each change of best price or size; conflated: a slow reader gets the newest only."""
+
+    def trades(self, market: str) -> Stream[Trade]:
+        """Every print, queued (bounded; overflow is an error naming the strategy's market)."""
+
+    def books(self, market: str, levels: int = 10) -> Stream[Depth]:
+        """Every change of the book, conflated."""
+
+    def stale_ns(self, market: str) -> int:
+        """Time since the last row of this market reached us; NEVER before the first."""
+
+    def in_gap(self, market: str) -> bool: ...
+
+
+class Journal(Protocol):
+    """The append-only record of a run."""
+
+    def write(self, kind: str, ts_ns: int, order_id: str, body: Mapping[str, Any]) -> None:
+        """Append one row. `body` holds JSON values only (int, str, bool, None): no floats. Errors: JournalError."""
+
+    def digest(self) -> str:
+        """sha256 over the canonical rows so far."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to a venue, as bytes."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VenueProfile:
+    """How a venue refuses: the texts and codes the simulated exchange answers with. `{name}` fields are filled in.
+
+    Keys of `texts`: post_only_cross, tick, size_min, size_step, notional_min, price_range, balance, duplicate, expired,
+    expiry_min, fok, ioc_no_match, market_closed, unknown_market, rate_limit, order_gone. A missing key uses a neutral
+    text. `retry_after_ns` is what a 429 tells the client to wait at least.
+    """
+
+    texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """refusal -> (code, text)"""
+    orders_per_s: str = "10"
+    orders_burst: int = 20
+    """what the venue itself allows (simulated); decimals as text"""
+    cancels_per_s: str = "10"
+    cancels_burst: int = 20
+    client_per_s: str = "10"
+    client_burst: int = 20
+    """the engine's own preset for this venue"""
+    gtd_early_ns: int = 0
+    """how long before its stated time the venue drops a GTD order"""
+    gtd_min_ns: int = 0
+    """shortest time to live the venue accepts in a GTD order"""
+    shorting: bool = False
+    """whether an account may sell what it does not hold (no, on spot and binary venues)"""
+
+
+@dataclass(frozen=True, slots=True)
+class VenuePlugin:
+    """What an adapter package offers; found by entry point group `execsim.venues`, object `<package>.plugin:VENUE`."""
+
+    venue_id: str
+    importers: Sequence[Importer]
+    instrument: Callable[[MarketInfo, Mapping[str, Any]], Instrument]
+    """(market of a tape, overrides from the scenario) -> its rules. Overrides may be empty."""
+    profile: VenueProfile
+
+
+class Transport(Protocol):
+    """Bytes to a venue and back: over sockets, joined in memory to a Dialect, or from a recording."""
+
+    async def request(self, request: Request) -> Response: ...
+
+    def stream(self, url: str) -> Stream[bytes]: ...
+
+
+class Dialect(Protocol):
+    """A venue's own protocol spoken by the simulated exchange (`execsim serve`)."""
+
+    async def answer(self, desk: Desk, request: Request) -> Response: ...
+
+
+class Desk(Protocol):
+    """The simulated exchange as a Dialect sees it: one account's door to books, orders and the clock."""
+
+    def now_ns(self) -> int: ...
+
+    def adapter(self, account: str) -> VenueAdapter: ...
