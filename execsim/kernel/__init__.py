@@ -1,0 +1,21 @@
+"""Compiled hot loops: two books per market, queue positions, and the pass over the tape. The only package with numba."""
+
+from execsim.kernel.layout import (
+    INFERRED_IGNORE,
+    INFERRED_THROUGH,
+    INFERRED_USE,
+    LOCAL,
+    VENUE,
+    WATCH_BOOK,
+    WATCH_PRICE,
+    WATCH_TOP,
+    WATCH_TRADES,
+    Stop,
+)
+from execsim.kernel.replay import MarketSpan, OwnFill, Replay, Row
+from execsim.kernel.warm import is_warm
+
+__all__ = [
+    "INFERRED_IGNORE", "INFERRED_THROUGH", "INFERRED_USE", "LOCAL", "VENUE", "WATCH_BOOK", "WATCH_PRICE", "WATCH_TOP",
+    "WATCH_TRADES", "MarketSpan", "OwnFill", "Replay", "Row", "Stop", "is_warm",
+]  # fmt: skip

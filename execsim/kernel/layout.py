@@ -1,0 +1,89 @@
+"""What the kernel's arrays mean. Everything is int64; a row of a 2-D array is a record, a column has a name here.
+
+Few arrays, because each one passed to compiled code costs about 40 ns a call (measured, docs/performance.md); plain int64
+ones, because structured arrays cost 3 us a call.
+
+    rows    (n, 8)   one tape row each: execsim.tape.rows
+    state   (S,)     cursors and counters of the pass
+    markets (2M, _)  market m as the venue sees it at 2m, as the strategy sees it at 2m + 1
+    ladders (4M, _)  one side of one book: 2 * (market record) + (0 bids, 1 asks)
+    pool    (P,)     sizes by price slot, for every allocated ladder, and what we took from them
+    spill   (C, 2)   levels outside a ladder's window: open addressing, key and size
+    orders  (O, _)   our orders resting at the venue
+    fills   (O, _)   what happened to them in the last row
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+# state
+(
+    VENUE_AT, VENUE_END, LOCAL_AT, LOCAL_END, NOW, ROWS, N_FILLS, STOP_ROW, STOP_VIEW, STOP_MARKET, TOP_MOVED,
+    QUEUE, INFERRED, SPILL_USED, TAPE_END,
+) = range(15)  # fmt: skip
+STATE_SIZE: Final = 16
+
+# market record; the first block means the same in both views
+(
+    HAS_BOOK, IN_GAP, IN_SNAPSHOT, TICK, STATUS, LAST_PRICE, LAST_TS, LAST_SEQ, STRIDE, QUANTUM, WATCH,
+    PUB_BID, PUB_BID_LOTS, PUB_ASK, PUB_ASK_LOTS, OWN_BIDS, OWN_ASKS, RESYNCED, DIRTY,
+) = range(19)  # fmt: skip
+MARKET_SIZE: Final = 19
+"""OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none."""
+
+# ladder record
+OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED = range(6)
+LADDER_SIZE: Final = 6
+"""OFFSET into pool, WIDTH slots of it (0: not allocated), LOW the slot at OFFSET, BEST slot or NONE, TAKEN offset into
+pool of the consumption ledger (NONE on the strategy's side), SPILLED: entries in spill that may belong to it."""
+
+# order record
+LIVE, MARKET_OF, SIDE_OF, PRICE_OF, LEFT, AHEAD, SEEN, NEXT = range(8)
+ORDER_SIZE: Final = 8
+"""SEEN: lots printed at our price since the level was last updated, so that the update does not drain the queue again."""
+
+# fill record
+F_ORDER, F_LOTS, F_PRICE, F_CAUSE, F_LEFT = range(5)
+FILL_SIZE: Final = 5
+
+NONE: Final = -1
+VENUE, LOCAL = 0, 1
+BIDS, ASKS = 0, 1
+
+# WATCH bits
+WATCH_TOP, WATCH_TRADES, WATCH_BOOK, WATCH_PRICE = 1, 2, 4, 8
+
+# causes, in the order of core.order.Cause
+CAUSE_QUEUE, CAUSE_THROUGH, CAUSE_CROSSED = 1, 2, 3
+
+# queue models
+RISK_AVERSE, PROPORTIONAL = 0, 1
+
+# what inferred prints may do
+INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE = 0, 1, 2
+
+
+class Stop(IntEnum):
+    """Why `advance` came back. The kernel's clock stands at the instant of the reason."""
+
+    HORIZON = 0
+    """every row up to the horizon has been applied"""
+    CHUNK = 1
+    """the rows at hand are used up: feed the next chunk"""
+    FILL = 2
+    """own orders were filled at the venue"""
+    TOP = 3
+    TRADE = 4
+    BOOK = 5
+    """the strategy's view changed and somebody watches (TOP_MOVED tells whether the touch moved too)"""
+    TICK = 6
+    STATUS = 7
+    RESOLVE = 8
+    GAP = 9
+    """a row of that kind passed; STOP_VIEW tells at whose clock"""
+    ALLOCATE = 10
+    """first book row of STOP_MARKET: give its ladders room, then call again"""
+    GROW = 11
+    """the spill table is half full: make it larger, then call again"""

@@ -1,0 +1,249 @@
+"""Our orders in the venue's queue: how trades and level changes move and fill them.
+
+Queue position is lots of other people's orders ahead of ours. `RISK_AVERSE`: only trades at our price move us, and no more
+can be ahead than the level shows (source: hftbacktest's RiskAdverseQueueModel, same rule). `PROPORTIONAL`: a shrinking
+level that trades do not explain shrinks the part ahead of us in proportion to its share of the level.
+
+Bounds: sizes and remainders are below 2**62 (importers and order entry check price x size < 2**62), sums of two of them
+fit; the one product is `mul_div`, which never overflows.
+"""
+
+from __future__ import annotations
+
+from execsim.kernel.ladder import Array, get, next_slot, other_side, take, taken_at
+from execsim.kernel.layout import (
+    AHEAD,
+    ASKS,
+    BEST,
+    BIDS,
+    CAUSE_CROSSED,
+    CAUSE_QUEUE,
+    CAUSE_THROUGH,
+    F_CAUSE,
+    F_LEFT,
+    F_LOTS,
+    F_ORDER,
+    F_PRICE,
+    IN_GAP,
+    INFERRED,
+    INFERRED_USE,
+    LEFT,
+    LIVE,
+    MARKET_OF,
+    N_FILLS,
+    NEXT,
+    NONE,
+    OWN_ASKS,
+    OWN_BIDS,
+    PRICE_OF,
+    PROPORTIONAL,
+    QUANTUM,
+    QUEUE,
+    SEEN,
+    SIDE_OF,
+    STRIDE,
+)  # fmt: skip
+from execsim.kernel.warm import jit
+
+
+@jit
+def mul_div(a: int, b: int, c: int) -> int:
+    """floor(a * b / c) for 0 <= a <= c < 2**62 and 0 <= b < 2**62, exactly, without a 128-bit product."""
+    if a == 0 or b == 0:
+        return 0
+    if b <= 9_223_372_036_854_775_807 // a:
+        return a * b // c
+    quotient, rest = 0, 0
+    for bit in range(62, -1, -1):
+        quotient <<= 1
+        rest <<= 1
+        if rest >= c:
+            rest -= c
+            quotient += 1
+        if (b >> bit) & 1:
+            rest += a
+            if rest >= c:
+                rest -= c
+                quotient += 1
+    return quotient
+
+
+@jit
+def fill(state: Array, orders: Array, fills: Array, order: int, lots: int, cause: int) -> None:
+    """Take `lots` off an own order and note it. A filled order stays in the list until `sweep`."""
+    orders[order, LEFT] -= lots
+    at = state[N_FILLS]
+    fills[at, F_ORDER], fills[at, F_LOTS], fills[at, F_CAUSE] = order, lots, cause
+    fills[at, F_PRICE], fills[at, F_LEFT] = orders[order, PRICE_OF], orders[order, LEFT]
+    state[N_FILLS] = at + 1
+
+
+@jit
+def insert(markets: Array, orders: Array, record: int, order: int) -> None:
+    """Put an order into its market's list: best price first, then arrival."""
+    bid = orders[order, SIDE_OF] > 0
+    head = OWN_BIDS if bid else OWN_ASKS
+    price = orders[order, PRICE_OF]
+    before, at = NONE, markets[record, head]
+    while at != NONE and (orders[at, PRICE_OF] >= price if bid else orders[at, PRICE_OF] <= price):
+        before, at = at, orders[at, NEXT]
+    orders[order, NEXT] = at
+    if before == NONE:
+        markets[record, head] = order
+    else:
+        orders[before, NEXT] = order
+
+
+@jit
+def remove(markets: Array, orders: Array, order: int) -> None:
+    """Take an order out of its list and free its place."""
+    record = 2 * orders[order, MARKET_OF]
+    head = OWN_BIDS if orders[order, SIDE_OF] > 0 else OWN_ASKS
+    before, at = NONE, markets[record, head]
+    while at != order:
+        before, at = at, orders[at, NEXT]
+    if before == NONE:
+        markets[record, head] = orders[order, NEXT]
+    else:
+        orders[before, NEXT] = orders[order, NEXT]
+    orders[order, LIVE] = 0
+
+
+@jit
+def sweep(state: Array, markets: Array, orders: Array, fills: Array) -> None:
+    """Free the orders that the last row filled completely."""
+    for i in range(state[N_FILLS]):
+        order = fills[i, F_ORDER]
+        if orders[order, LEFT] == 0 and orders[order, LIVE] == 1:
+            remove(markets, orders, order)
+
+
+@jit
+def ahead_at(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, side: int, price: int) -> int:
+    """Lots ahead of an order that joins `price` now: what is displayed there, less what we took from it."""
+    if price % markets[record, STRIDE]:
+        return 0
+    ladder = 2 * record + (BIDS if side > 0 else ASKS)
+    slot = price // markets[record, STRIDE]
+    return get(ladders, pool, spill, ladder, slot) - taken_at(ladders, pool, spill, ladder, slot)
+
+
+@jit
+def on_trade(
+    state: Array, markets: Array, orders: Array, fills: Array, record: int, hits_bids: bool, price: int, lots: int,
+    inferred: bool,
+) -> None:  # fmt: skip
+    """A print of `lots` at `price` against one side: our better-priced orders of that side would have been hit first
+    (trade-through, bounded by the print), then those at its price as far as it reaches past the queue ahead.
+
+    What one of our orders takes is not there for the next: `left` goes down with every fill.
+    """
+    drains = not inferred or state[INFERRED] == INFERRED_USE
+    left = lots
+    order = markets[record, OWN_BIDS if hits_bids else OWN_ASKS]
+    while order != NONE and left > 0:
+        own = orders[order, PRICE_OF]
+        if (own > price) if hits_bids else (own < price):
+            amount = min(orders[order, LEFT], left)
+            fill(state, orders, fills, order, amount, CAUSE_THROUGH)
+            left -= amount
+        elif own == price:
+            if not drains:
+                break
+            orders[order, SEEN] += lots
+            reach = left - orders[order, AHEAD]
+            if reach > 0:
+                orders[order, AHEAD] = 0
+                amount = min(orders[order, LEFT], reach)
+                fill(state, orders, fills, order, amount, CAUSE_QUEUE)
+                left -= amount
+            else:
+                orders[order, AHEAD] -= left
+        else:
+            break
+        order = orders[order, NEXT]
+
+
+@jit
+def on_level(
+    state: Array, markets: Array, orders: Array, record: int, bid: bool, price: int, before: int, lots: int
+) -> None:
+    """The level our orders stand in was set from `before` to `lots`."""
+    order = markets[record, OWN_BIDS if bid else OWN_ASKS]
+    while order != NONE:
+        own = orders[order, PRICE_OF]
+        if own == price:
+            gone = before - lots - orders[order, SEEN]
+            orders[order, SEEN] = 0
+            if gone > 0 and state[QUEUE] == PROPORTIONAL:
+                part = mul_div(gone, min(orders[order, AHEAD], before), before)
+                orders[order, AHEAD] -= part - part % markets[record, QUANTUM]
+            if orders[order, AHEAD] > lots:
+                orders[order, AHEAD] = lots
+        elif (own < price) if bid else (own > price):
+            break
+        order = orders[order, NEXT]
+
+
+@jit
+def on_opposite(
+    state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, orders: Array, fills: Array, record: int,
+    bid: bool, price: int, lots: int,
+) -> None:  # fmt: skip
+    """The other side shows `lots` at `price`: where that reaches our order's price, whoever it was would have met us.
+
+    `bid` is our side. Bounded by what is shown and not yet taken; what we fill goes into the ledger.
+    """
+    order = markets[record, OWN_BIDS if bid else OWN_ASKS]
+    if order == NONE:
+        return
+    ladder = 2 * record + (ASKS if bid else BIDS)
+    slot = price // markets[record, STRIDE]
+    left = lots - taken_at(ladders, pool, spill, ladder, slot)
+    while order != NONE and left > 0:
+        own = orders[order, PRICE_OF]
+        if (own < price) if bid else (own > price):
+            break
+        amount = min(orders[order, LEFT], left)
+        if amount > 0:
+            fill(state, orders, fills, order, amount, CAUSE_CROSSED)
+            take(state, ladders, pool, spill, ladder, slot, amount)
+            left -= amount
+        order = orders[order, NEXT]
+
+
+@jit
+def on_snapshot(
+    state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, orders: Array, fills: Array, record: int,
+    lost: bool,
+) -> None:  # fmt: skip
+    """A full book has been read: re-anchor every queue position, then match what the new book crosses.
+
+    `lost` (after a gap, or the first book): where we stood is not known, so everything shown counts as ahead of us.
+    """
+    for side in range(2):
+        bid = side == BIDS
+        order = markets[record, OWN_BIDS if bid else OWN_ASKS]
+        while order != NONE:
+            shown = ahead_at(markets, ladders, pool, spill, record, 1 if bid else -1, orders[order, PRICE_OF])
+            if lost or orders[order, AHEAD] > shown:
+                orders[order, AHEAD] = shown
+            orders[order, SEEN] = 0
+            order = orders[order, NEXT]
+    if markets[record, IN_GAP]:
+        return
+    for side in range(2):
+        bid = side == BIDS
+        order = markets[record, OWN_BIDS if bid else OWN_ASKS]
+        if order == NONE:
+            continue
+        limit = orders[order, PRICE_OF]
+        ladder = other_side(2 * record + side)
+        slot = ladders[ladder, BEST]
+        while slot != NONE:
+            price = slot * markets[record, STRIDE]
+            if (price > limit) if bid else (price < limit):
+                break
+            shown = get(ladders, pool, spill, ladder, slot)
+            on_opposite(state, markets, ladders, pool, spill, orders, fills, record, bid, price, shown)
+            slot = next_slot(ladders, pool, spill, ladder, slot)

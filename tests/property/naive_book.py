@@ -1,0 +1,175 @@
+"""A naive market model, row by row with dicts and lists: what the kernel must equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SIDE, SIZE
+from execsim.tape.schema import Flag, Kind
+
+
+@dataclass
+class Own:
+    name: int
+    side: int
+    price: int
+    left: int
+    ahead: int
+    arrival: int
+    seen: int = 0
+
+
+@dataclass
+class NaiveBook:
+    """One view of one market. `taken` and `own` matter at the venue only."""
+
+    proportional: bool = False
+    inferred: int = 1
+    quantum: int = 1
+    sides: dict[int, dict[int, int]] = field(default_factory=lambda: {1: {}, -1: {}})
+    taken: dict[int, dict[int, int]] = field(default_factory=lambda: {1: {}, -1: {}})
+    own: list[Own] = field(default_factory=list)
+    known: bool = False
+    gap: bool = False
+    lost: bool = False
+    tick: int = 1
+    last: int = 0
+    arrivals: int = 0
+
+    def best(self, side: int) -> int | None:
+        prices = self.sides[side]
+        return None if not prices else max(prices) if side > 0 else min(prices)
+
+    def set(self, side: int, price: int, lots: int, fresh: bool) -> int:
+        before = self.sides[side].pop(price, 0)
+        if lots:
+            self.sides[side][price] = lots
+        taken = self.taken[side].get(price, 0)
+        self.taken[side][price] = min(max(0, taken - (max(0, lots - before) if fresh else 0)), lots)
+        return before
+
+    def mine(self, side: int) -> list[Own]:
+        return sorted((o for o in self.own if o.side == side), key=lambda o: (-side * o.price, o.arrival))
+
+    def rest(self, name: int, side: int, price: int, lots: int) -> None:
+        self.arrivals += 1
+        ahead = self.sides[side].get(price, 0) - self.taken[side].get(price, 0)
+        self.own.append(Own(name, side, price, lots, ahead, self.arrivals))
+
+    def drop(self, name: int) -> None:
+        self.own = [o for o in self.own if o.name != name]
+
+    def row(self, row: list[int], venue: bool) -> list[tuple[int, int, str, int]]:
+        """Apply a row; returns own fills (name, lots, cause, left)."""
+        kind, flags = row[KIND] & ((1 << KIND_BITS) - 1), row[KIND] >> KIND_BITS
+        side, price, lots = row[SIDE], row[PRICE], row[SIZE]
+        fills: list[tuple[int, int, str, int]] = []
+        if kind == Kind.TRADE:
+            if venue and not self.gap:
+                self._trade(side, price, lots, bool(flags & Flag.INFERRED), fills)
+            self.last = price
+        elif kind in (Kind.SNAPSHOT, Kind.LEVEL, Kind.BBO):
+            self._book(kind, flags, side, price, lots, venue, fills)
+        elif kind == Kind.TICK:
+            self.tick = price
+        elif kind == Kind.GAP:
+            self.gap = bool(lots)
+        self.own = [o for o in self.own if o.left]
+        return fills
+
+    def _book(self, kind: int, flags: int, side: int, price: int, lots: int, venue: bool, fills: list) -> None:  # type: ignore[type-arg]
+        if kind == Kind.SNAPSHOT and flags & Flag.FIRST:
+            self.lost = not self.known or bool(flags & Flag.RESYNC)
+            self.sides = {1: {}, -1: {}}
+            if self.lost:
+                self.taken = {1: {}, -1: {}}
+        if kind == Kind.BBO:
+            before = self.sides[side].get(price, 0)
+            old = self.best(side)
+            if old is not None and old != price:
+                self.set(side, old, 0, True)
+            self.set(side, price, lots, True)
+            self.known = True
+        elif side:
+            before = self.set(side, price, lots, kind == Kind.LEVEL)
+        if kind == Kind.SNAPSHOT:
+            if flags & Flag.LAST:
+                self.known = True
+                if venue and self.own:
+                    self._reanchor(fills)
+        elif venue and not self.gap:
+            for own in self.mine(side):
+                if own.price == price:
+                    gone, own.seen = before - lots - own.seen, 0
+                    if gone > 0 and self.proportional:
+                        part = gone * min(own.ahead, before) // before
+                        own.ahead -= part - part % self.quantum
+                    own.ahead = min(own.ahead, lots)
+            if lots:
+                self._cross(-side, price, fills)
+
+    def _trade(self, aggressor: int, price: int, lots: int, inferred: bool, fills: list) -> None:  # type: ignore[type-arg]
+        if inferred and self.inferred == 0:
+            return
+        hit = -aggressor
+        if not aggressor:
+            bid, ask = self.best(1), self.best(-1)
+            hit = 1 if bid is not None and price <= bid else -1 if ask is not None and price >= ask else 0
+        left = lots
+        for own in self.mine(hit) if hit else []:
+            if left <= 0:
+                break
+            if hit * own.price > hit * price:
+                left -= self._fill(own, min(own.left, left), "trade_through", fills)
+            elif own.price == price and not (inferred and self.inferred == 1):
+                own.seen += lots
+                reach = left - own.ahead
+                if reach > 0:
+                    own.ahead = 0
+                    left -= self._fill(own, min(own.left, reach), "queue_drained", fills)
+                else:
+                    own.ahead -= left
+            else:
+                break
+
+    def _cross(self, mine: int, price: int, fills: list) -> None:  # type: ignore[type-arg]
+        left = self.sides[-mine][price] - self.taken[-mine].get(price, 0)
+        for own in self.mine(mine):
+            if left <= 0 or mine * own.price < mine * price:
+                break
+            amount = min(own.left, left)
+            if amount:
+                left -= self._fill(own, amount, "crossed_book", fills)
+                self.taken[-mine][price] = self.taken[-mine].get(price, 0) + amount
+
+    def _reanchor(self, fills: list) -> None:  # type: ignore[type-arg]
+        for own in self.own:
+            shown = self.sides[own.side].get(own.price, 0) - self.taken[own.side].get(own.price, 0)
+            own.ahead, own.seen = (shown if self.lost else min(own.ahead, shown)), 0
+        if self.gap:
+            return
+        for mine in (1, -1):
+            if not self.mine(mine):
+                continue
+            limit = self.mine(mine)[0].price
+            for price in sorted(self.sides[-mine], reverse=mine < 0):
+                if mine * price <= mine * limit:
+                    self._cross(mine, price, fills)
+
+    @staticmethod
+    def _fill(own: Own, amount: int, cause: str, fills: list) -> int:  # type: ignore[type-arg]
+        own.left -= amount
+        fills.append((own.name, amount, cause, own.left))
+        return amount
+
+
+def run_rows(rows: list[list[int]], times: tuple[int, int]) -> list[tuple[int, int, list[int]]]:
+    """Both passes over a tape in the order the rules say: (time, view, row), the venue first at one instant."""
+    venue, local = times
+    events = [(row[venue], 0, i, row) for i, row in enumerate(rows)] + [
+        (row[local], 1, i, row) for i, row in enumerate(rows)
+    ]
+    return [(ts, view, row) for ts, view, _, row in sorted(events, key=lambda e: e[:3])]
+
+
+MARKET_COLUMN = MARKET
