@@ -1,0 +1,7 @@
+"""The append-only record of a run, in SQLite or as its digest only."""
+
+from execsim.journal.canonical import canonical_json, digest_of
+from execsim.journal.digest import HashJournal
+from execsim.journal.sqlite import BATCH_ROWS, JournalRow, SqliteJournal, discard, read
+
+__all__ = ["BATCH_ROWS", "HashJournal", "JournalRow", "SqliteJournal", "canonical_json", "digest_of", "discard", "read"]
