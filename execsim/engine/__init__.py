@@ -1,0 +1,36 @@
+"""The one engine: validate, risk, track, throttle, journal, send; and the Context strategies are written on."""
+
+from execsim.engine.context import Context
+from execsim.engine.metrics import Metrics
+from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
+from execsim.engine.portfolio import Portfolio, Totals
+from execsim.engine.risk import Policy, RiskContext, RiskDecision, RiskEngine
+from execsim.engine.session import EngineConfig, ExecutionEngine
+from execsim.engine.throttle import RateLimiter, RateLimiterConfig
+from execsim.engine.track import OrderTracker
+from execsim.engine.validate import Check, OrderValidator, Refusal, ValidatorConfig
+from execsim.engine.view import EngineView
+
+__all__ = [
+    "Check",
+    "Context",
+    "EngineConfig",
+    "EngineView",
+    "ExecutionEngine",
+    "InventoryLimit",
+    "KillSwitch",
+    "Metrics",
+    "OrderTracker",
+    "OrderValidator",
+    "Policy",
+    "Portfolio",
+    "PositionLimit",
+    "RateLimiter",
+    "RateLimiterConfig",
+    "Refusal",
+    "RiskContext",
+    "RiskDecision",
+    "RiskEngine",
+    "Totals",
+    "ValidatorConfig",
+]

@@ -1,0 +1,358 @@
+"""The one place where an order changes: tracker, portfolio, journal, metrics and subscribers move together, in order.
+
+Each method is one fact. What a venue's message makes impossible goes through `guard`: it becomes InvalidResponse,
+counted, journalled and published, and the order stays as it was.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from execsim.core.errors import ExecError, InvalidOrderState, InvalidResponse, JournalError, Reached
+from execsim.core.events import OrderUpdate
+from execsim.core.instrument import Outcome
+from execsim.core.lifecycle import OrderEvent
+from execsim.core.order import TERMINAL, Fill, FillStatus, OrderReport, OrderStatus
+from execsim.engine.metrics import CANCELLED, FILLED, PLACED, RATE_LIMIT_HITS, REJECTED, RISK_REJECTIONS, Metrics
+from execsim.engine.portfolio import Portfolio
+from execsim.engine.records import Row, fill_row, order_row
+from execsim.engine.track import Entry, OrderTracker
+from execsim.engine.view import LiveView
+from execsim.ports import Journal, Runtime
+
+log = logging.getLogger("execsim.engine")
+
+OURS: Final = "ours"
+VENUE: Final = "venue"
+
+S = OrderStatus
+E = OrderEvent
+
+COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscriber:
+    fn: Callable[[OrderUpdate], None]
+    owner: str | None
+    market: str | None
+
+
+class Blotter:
+    """Applies facts to orders. Times are the runtime's; a venue's own times stay in fills and journal bodies."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        journal: Journal | None,
+        metrics: Metrics,
+        tracker: OrderTracker,
+        portfolio: Portfolio,
+        view: LiveView,
+    ) -> None:
+        self._runtime = runtime
+        self._journal = journal
+        self._metrics = metrics
+        self._tracker = tracker
+        self._portfolio = portfolio
+        self._view = view
+        self._subscribers: tuple[_Subscriber, ...] = ()
+        self.broken: JournalError | None = None
+        """set when the journal failed: nothing may be sent any more"""
+        self.resolved: dict[str, int] = {}
+        """market -> payoff_i of markets that paid out"""
+        self.invalid_responses = 0
+
+    def subscribe(
+        self, fn: Callable[[OrderUpdate], None], *, owner: str | None = None, market: str | None = None
+    ) -> Callable[[], None]:
+        """Call fn for every update (of one owner's orders, of one market); returns the unsubscription. fn must only
+        take note: it runs in the middle of the engine's step."""
+        subscriber = _Subscriber(fn, owner, market)
+        self._subscribers = (*self._subscribers, subscriber)
+
+        def unsubscribe() -> None:
+            self._subscribers = tuple(other for other in self._subscribers if other is not subscriber)
+
+        return unsubscribe
+
+    # --- what the engine does -------------------------------------------------------------------------------------
+
+    def refuse(self, entry: Entry, error: ExecError) -> None:
+        """We said no before sending: PENDING -> REJECTED."""
+        self._count_refusal(entry, error)
+        entry.order.reason = error.message
+        self._move(entry, E.REFUSE, "refuse", self._refusal_row(entry, OURS, error), error=error)
+
+    def lapse_unsent(self, entry: Entry) -> None:
+        """Its time ran out while it waited for its turn: PENDING -> EXPIRED."""
+        self._end(entry, E.LAPSE, OURS, "expired before it was sent")
+
+    def cancel_unsent(self, entry: Entry) -> None:
+        """Cancelled before it was sent: PENDING -> CANCELLED, the venue never hears of it."""
+        self._end(entry, E.ASK_CANCEL, OURS, "cancelled before it was sent")
+
+    def sending(self, entry: Entry) -> None:
+        """Journal the intent, then PENDING -> SUBMITTING. Errors: JournalError, and then the order is REJECTED."""
+        try:
+            self.write("intent", entry.order.id, order_row(entry))
+        except JournalError as error:
+            entry.order.reason = error.message
+            self._publish(entry, E.REFUSE, self._step(entry, E.REFUSE), error=error)
+            raise
+        entry.intent_written = True
+        self._metrics.add(PLACED, entry.labels)
+        self._publish(entry, E.SEND, self._step(entry, E.SEND))
+
+    def acked(self, entry: Entry, venue_order_id: str, ts_ns: int) -> None:
+        """The venue has the order. A second ack is harmless. Errors: InvalidOrderState for an order never sent."""
+        order = entry.order
+        first = order.venue_order_id is None
+        before = self._step(entry, E.ACK)
+        order.venue_order_id = venue_order_id
+        self.write("ack", order.id, {"venue_order_id": venue_order_id, "venue_ts_ns": ts_ns})
+        if first:
+            self._metrics.latency(order.instrument.venue, order.updated_ns - order.created_ns)
+        self._publish(entry, E.ACK, before)
+
+    def place_failed(self, entry: Entry, error: ExecError) -> None:
+        """`place_order` raised. Nobody answered -> UNKNOWN, refused -> REJECTED; a cancel asked meanwhile has then
+        nothing left to cancel. What the venue reported first (fills, an ack) outweighs a missing answer."""
+        status = entry.order.status
+        heard = entry.order.venue_order_id is not None or bool(entry.fills)
+        # WORKING without a word from the venue: a cancel overtook the order and was refused
+        unheard = status in (S.SUBMITTING, S.WORKING, S.CANCELLING) and not heard
+        if error.reached is Reached.UNKNOWN:
+            if unheard:
+                self._silence(entry, "place", error)
+            return
+        self._count_refusal(entry, error)
+        if status is S.SUBMITTING:
+            entry.order.reason = error.message
+            self._move(entry, E.REFUSE, "refuse", self._refusal_row(entry, VENUE, error), error=error)
+        elif unheard:
+            self._end(entry, E.GONE, VENUE, error.message, error=error)
+        elif status not in (S.CANCELLED, S.EXPIRED):
+            self.impossible(entry, E.REFUSE, f"refused an order that is {status}: {error.message}")
+
+    def ask_cancel(self, entry: Entry) -> None:
+        row = {"status": entry.order.status.value}
+        self._move(entry, E.ASK_CANCEL, "cancel", row)
+
+    def cancel_done(self, entry: Entry, cancelled: bool, reason: str) -> None:
+        """The venue answered a cancel."""
+        if cancelled:
+            self.gone(entry, False, reason or "cancelled")
+        else:
+            self.cancel_refused(entry, reason or "already gone at the venue")
+
+    def cancel_failed(self, entry: Entry, error: ExecError) -> None:
+        """The cancel raised: nobody answered -> UNKNOWN, refused or never sent -> alive as before."""
+        if error.is_rate_limit:
+            self._metrics.add(RATE_LIMIT_HITS, entry.labels)
+        if error.reached is not Reached.UNKNOWN:
+            self.cancel_refused(entry, error.message, error)
+        elif entry.order.status is S.CANCELLING:
+            self._silence(entry, "cancel", error)
+
+    def cancel_refused(self, entry: Entry, reason: str, error: ExecError | None = None) -> None:
+        """Only an order that waits for a cancel has one to be refused; a late echo changes nothing."""
+        if entry.order.status is S.CANCELLING:
+            self._move(entry, E.REFUSE, "cancel_refuse", {"reason": reason}, error=error)
+
+    def gone(self, entry: Entry, lapsed: bool, reason: str) -> None:
+        """The order left the venue's book. Idempotent: a finished order stays as it is."""
+        if entry.order.status not in TERMINAL:
+            self._end(entry, E.LAPSE if lapsed else E.GONE, VENUE, reason)
+
+    def ask_amend(self, entry: Entry, price_i: int | None, size_lots: int | None) -> None:
+        self.write("amend_ask", entry.order.id, {"price_i": price_i, "size_lots": size_lots})
+        if size_lots is not None:
+            self._tracker.propose_size(entry, size_lots)
+
+    def amended(self, entry: Entry, price_i: int | None, size_lots: int | None) -> None:
+        """The venue changed the order in place. Idempotent: saying it twice writes one row."""
+        order = entry.order
+        same = price_i in (None, order.price_i) and size_lots in (None, order.size_lots)
+        if price_i is not None:
+            order.price_i = price_i
+        self._tracker.settle_size(entry, size_lots)
+        if same:
+            return
+        order.updated_ns = self._runtime.now_ns()
+        self.write("amend", order.id, {"price_i": price_i, "size_lots": size_lots})
+        if order.status in (S.WORKING, S.CANCELLING):
+            self._publish(entry, E.ACK, order.status)
+
+    def amend_failed(self, entry: Entry, error: ExecError) -> None:
+        """Nobody answered: size and price are unknown, the larger size stays counted. Refused, by us or by the venue: the
+        order is as it was."""
+        self._count_refusal(entry, error)
+        if error.reached is Reached.UNKNOWN:
+            if entry.order.status is S.WORKING:
+                self._silence(entry, "amend", error)
+            return
+        self._tracker.settle_size(entry, None)
+        self.write("amend_refuse", entry.order.id, {"reason": error.message})
+        self._publish(entry, E.REFUSE, entry.order.status, error=error)
+
+    def throttled(self, entry: Entry) -> None:
+        self._metrics.add(RATE_LIMIT_HITS, entry.labels)
+
+    def filled(self, entry: Entry, fill: Fill, done: bool) -> bool:
+        """Book a fill once; False when it was known. Errors: InvalidOrderState (nothing booked)."""
+        order = entry.order
+        if fill.id in entry.fills:
+            self._known_fill(entry, fill)
+            return False
+        before = order.status
+        event = self._tracker.record_fill(fill, done)
+        if event is None:
+            return False
+        order.updated_ns = self._runtime.now_ns()
+        instrument = order.instrument
+        self._portfolio.apply(fill, instrument)
+        price_i = fill.price_i if fill.outcome is Outcome.YES else instrument.one_i - fill.price_i
+        self._view.saw_fill(instrument.market, price_i)
+        self.write("fill", order.id, fill_row(fill, event is E.DONE))
+        self._count_end(entry, before)
+        self._publish(entry, event, before, fill=fill)
+        if instrument.market in self.resolved:
+            # it crossed the settlement on the wire: pay it out like the rest
+            self.resolve(instrument.market, self.resolved[instrument.market])
+        return True
+
+    def voided(self, entry: Entry, fill_id: str) -> None:
+        """Undo a booked fill; no effect when it is unknown or undone already. Errors: InvalidOrderState."""
+        order = entry.order
+        before = order.status
+        fill = self._tracker.void_fill(order.id, fill_id)
+        if fill is None:
+            return
+        order.updated_ns = self._runtime.now_ns()
+        self._portfolio.void(fill, order.instrument)
+        self.write("void", order.id, {"fill_id": fill_id})
+        self._publish(entry, E.VOID, before, fill=entry.fills[fill_id])
+
+    def reported(self, entry: Entry, report: OrderReport) -> None:
+        """The venue's answer to a question about one order: book missing fills, end UNKNOWN where the answer does."""
+        order = entry.order
+        for fill in report.fills:
+            self.guard(entry, E.FILL, lambda fill=fill: self.filled(entry, fill, False))  # type: ignore[misc]
+        if report.status in (S.CANCELLED, S.REJECTED, S.EXPIRED):
+            self.gone(entry, report.status is S.EXPIRED, "the venue says it is gone")
+        elif order.status is S.UNKNOWN and report.status is not S.FILLED:
+            # FILLED with fills we have not seen stays UNKNOWN: without their prices there is nothing to book
+            order.venue_order_id = report.venue_order_id or order.venue_order_id
+            self._move(entry, E.FOUND, "found", {"venue_order_id": report.venue_order_id})
+
+    def resolve(self, market: str, payoff_i: int) -> None:
+        """The market paid out: settle what we hold of it, at `payoff_i` per YES share."""
+        self.resolved[market] = payoff_i
+        received = self._portfolio.settle(market, payoff_i)
+        self._view.saw_fill(market, payoff_i)
+        self.write("resolve", "", {"market": market, "payoff_i": payoff_i, "received_units": received})
+
+    def killed(self, reason: str) -> None:
+        log.warning("kill switch: %s", reason)
+        self.write("kill", "", {"reason": reason})
+
+    def write(self, kind: str, order_id: str, body: Row) -> None:
+        """Append one journal row. Errors: JournalError; from then on nothing is sent any more (`broken`)."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.write(kind, self._runtime.now_ns(), order_id, body)
+        except JournalError as error:
+            self.broken = error
+            raise
+
+    # --- pieces ---------------------------------------------------------------------------------------------------
+
+    def guard(self, entry: Entry, event: OrderEvent, apply: Callable[[], object]) -> None:
+        try:
+            apply()
+        except InvalidOrderState as error:
+            self.impossible(entry, event, error.message)
+
+    def impossible(self, entry: Entry, event: OrderEvent, text: str) -> None:
+        self.invalid_responses += 1
+        order = entry.order
+        error = InvalidResponse(order.instrument.venue, "state", text)
+        log.error("%s", error)
+        self.write("invalid", order.id, {"venue": order.instrument.venue, "reason": text})
+        self._publish(entry, event, order.status, error=error)
+
+    def _known_fill(self, entry: Entry, fill: Fill) -> None:
+        """The same fill again: nothing, unless it has become final or has failed since."""
+        order_id = entry.order.id
+        if fill.status is FillStatus.VOIDED:
+            self.voided(entry, fill.id)
+        elif fill.status is FillStatus.CONFIRMED:
+            before = self._tracker.confirm_fill(order_id, fill.id)
+            if before is not None:
+                self._portfolio.confirm(before, entry.order.instrument)
+                self.write("confirm", order_id, {"fill_id": fill.id})
+
+    def _end(self, entry: Entry, event: OrderEvent, by: str, reason: str, error: ExecError | None = None) -> None:
+        entry.order.reason = reason
+        row = {"by": by, "reason": reason, **({} if entry.intent_written else order_row(entry))}
+        self._move(entry, event, "lapse" if event is E.LAPSE else "gone", row, error=error)
+
+    def _silence(self, entry: Entry, call: str, error: ExecError) -> None:
+        entry.order.reason = error.message
+        self._move(entry, E.SILENCE, "silence", {"call": call, "reason": error.message}, error=error)
+
+    def _move(self, entry: Entry, event: OrderEvent, kind: str, row: Row, *, error: ExecError | None = None) -> None:
+        before = self._step(entry, event)
+        self.write(kind, entry.order.id, row)
+        self._publish(entry, event, before, error=error)
+
+    def _step(self, entry: Entry, event: OrderEvent) -> OrderStatus:
+        """Apply the table; returns the status before."""
+        order = entry.order
+        before = order.status
+        self._tracker.move(entry, event)
+        order.updated_ns = self._runtime.now_ns()
+        self._count_end(entry, before)
+        return before
+
+    def _count_end(self, entry: Entry, before: OrderStatus) -> None:
+        after = entry.order.status
+        if after is not before:
+            name = COUNTED_ENDS.get(after)
+            if name is not None:
+                self._metrics.add(name, entry.labels)
+
+    def _count_refusal(self, entry: Entry, error: ExecError) -> None:
+        if error.is_risk_rejection:
+            self._metrics.add(RISK_REJECTIONS, entry.labels)
+        if error.is_rate_limit:
+            self._metrics.add(RATE_LIMIT_HITS, entry.labels)
+
+    @staticmethod
+    def _refusal_row(entry: Entry, by: str, error: ExecError) -> Row:
+        row: Row = {"by": by, "error": type(error).__name__, "reason": error.message}
+        return row if entry.intent_written else {**row, **order_row(entry)}
+
+    def _publish(
+        self,
+        entry: Entry,
+        event: OrderEvent,
+        before: OrderStatus,
+        *,
+        fill: Fill | None = None,
+        error: ExecError | None = None,
+    ) -> None:
+        if not self._subscribers:
+            return
+        order = entry.order
+        update = OrderUpdate(order, event, before, order.status, self._runtime.now_ns(), fill, error)
+        for subscriber in self._subscribers:
+            if subscriber.owner is not None and subscriber.owner != entry.owner:
+                continue
+            if subscriber.market is None or subscriber.market == order.instrument.market:
+                subscriber.fn(update)

@@ -1,0 +1,113 @@
+"""What venues report, in order of arrival, turned into facts of the blotter. Never raises for what a venue said."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from execsim.core.events import (
+    CancelRefused,
+    FillVoided,
+    MarketResolved,
+    OrderAcked,
+    OrderAmended,
+    OrderFilled,
+    OrderGone,
+    OrderRefused,
+    TickChanged,
+    VenueEvent,
+)
+from execsim.core.lifecycle import OrderEvent
+from execsim.core.order import OrderId, OrderStatus
+from execsim.engine.blotter import Blotter
+from execsim.engine.track import Entry, OrderTracker
+from execsim.engine.view import LiveView
+
+log = logging.getLogger("execsim.engine")
+
+E = OrderEvent
+
+
+class Inbox:
+    """`hear` is the sink of every adapter. `orphans` counts reports about orders we do not know."""
+
+    def __init__(self, blotter: Blotter, tracker: OrderTracker, view: LiveView) -> None:
+        self._blotter = blotter
+        self._tracker = tracker
+        self._view = view
+        self.orphans = 0
+        self._hearers: dict[type, Callable[[str, Any], None]] = {
+            OrderAcked: self._ack,
+            OrderRefused: self._refusal,
+            OrderFilled: self._fill,
+            OrderGone: self._gone,
+            CancelRefused: self._cancel_refused,
+            OrderAmended: self._amended,
+            FillVoided: self._void,
+            MarketResolved: self._resolved,
+            TickChanged: self._tick,
+        }
+
+    def hear(self, venue: str, event: VenueEvent) -> None:
+        """Take one event. Errors: JournalError only."""
+        self._hearers[type(event)](venue, event)
+
+    def _ack(self, venue: str, event: OrderAcked) -> None:
+        entry = self._entry(venue, event.order_id, "an ack")
+        if entry is not None:
+            self._blotter.guard(entry, E.ACK, lambda: self._blotter.acked(entry, event.venue_order_id, event.ts_ns))
+
+    def _refusal(self, venue: str, event: OrderRefused) -> None:
+        entry = self._entry(venue, event.order_id, "a refusal")
+        if entry is not None and entry.order.status is not OrderStatus.REJECTED:
+            self._blotter.place_failed(entry, event.error)
+
+    def _fill(self, venue: str, event: OrderFilled) -> None:
+        fill = event.fill
+        entry = self._entry(venue, fill.order_id, f"fill {fill.id}")
+        if entry is not None:
+            kind = E.DONE if event.done else E.FILL
+            self._blotter.guard(entry, kind, lambda: self._blotter.filled(entry, fill, event.done))
+
+    def _gone(self, venue: str, event: OrderGone) -> None:
+        entry = self._entry(venue, event.order_id, "the end")
+        if entry is not None:
+            kind = E.LAPSE if event.lapsed else E.GONE
+            if entry.order.status is OrderStatus.PENDING:
+                self._blotter.impossible(entry, kind, "reported the end of an order that was never sent")
+            else:
+                self._blotter.gone(entry, event.lapsed, event.reason)
+
+    def _cancel_refused(self, venue: str, event: CancelRefused) -> None:
+        entry = self._entry(venue, event.order_id, "a refused cancel")
+        if entry is not None:
+            self._blotter.cancel_refused(entry, event.reason)
+
+    def _amended(self, venue: str, event: OrderAmended) -> None:
+        entry = self._entry(venue, event.order_id, "an amend")
+        if entry is not None:
+            self._blotter.amended(entry, event.price_i, event.size_lots)
+
+    def _void(self, venue: str, event: FillVoided) -> None:
+        entry = self._entry(venue, event.order_id, f"that fill {event.fill_id} failed")
+        if entry is not None:
+            self._blotter.guard(entry, E.VOID, lambda: self._blotter.voided(entry, event.fill_id))
+
+    def _resolved(self, venue: str, event: MarketResolved) -> None:
+        if self._view.trades(event.market) and event.market not in self._blotter.resolved:
+            self._blotter.resolve(event.market, event.payoff_i)
+
+    def _tick(self, venue: str, event: TickChanged) -> None:
+        self._view.set_tick(event.market, event.tick_i)
+        self._blotter.write("tick", "", {"market": event.market, "tick_i": event.tick_i})
+
+    def _entry(self, venue: str, order_id: OrderId, what: str) -> Entry | None:
+        entry = self._tracker.find(order_id)
+        if entry is not None and entry.order.instrument.venue == venue:
+            return entry
+        self.orphans += 1
+        reason = "no such order" if entry is None else f"the order is of venue {entry.order.instrument.venue}"
+        log.warning("%s reports %s of order %s: %s", venue, what, order_id, reason)
+        self._blotter.write("orphan", order_id, {"venue": venue, "event": what, "reason": reason})
+        return None

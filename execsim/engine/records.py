@@ -1,0 +1,70 @@
+"""Journal rows of the engine: what each kind holds. Integers, text and booleans only, units in the key names.
+
+kind          body
+intent        the order (ORDER_KEYS), before it is handed to the venue
+ack           venue_order_id, venue_ts_ns
+refuse        by ("ours", "venue"), error (class), reason; with the order's fields when there was no intent
+silence       call ("place", "cancel", "amend"), reason
+fill          fill_id, side, outcome, price_i, lots, cash_units, fee_units, liquidity, cause, evidence, row_seq, status,
+              done, venue_ts_ns
+void confirm  fill_id
+cancel        status (when it was asked)
+cancel_refuse reason
+gone lapse    by, reason; with the order's fields when there was no intent
+found         venue_order_id
+amend_ask amend   price_i, size_lots (None: unchanged)      amend_refuse   reason
+resolve       market, payoff_i, received_units
+tick          market, tick_i
+kill          reason
+invalid       venue, reason: the venue said something impossible
+orphan        venue, event, reason: about an order we do not know
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from execsim.core.order import Fill, Order
+from execsim.engine.track import Entry
+
+Row = dict[str, Any]
+
+
+def order_row(entry: Entry) -> Row:
+    """Every field of an order that was decided before it was sent."""
+    order: Order = entry.order
+    instrument = order.instrument
+    return {
+        "venue": instrument.venue,
+        "market": instrument.market,
+        "side": order.side.value,
+        "type": order.type.value,
+        "tif": order.tif.value,
+        "outcome": order.outcome.value,
+        "size_lots": order.size_lots,
+        "quote_units": order.quote_amount,
+        "price_i": order.price_i,
+        "expire_ns": order.expire_ns,
+        "created_ns": order.created_ns,
+        "tag": order.tag,
+        "owner": entry.owner,
+    }
+
+
+def fill_row(fill: Fill, done: bool) -> Row:
+    return {
+        "fill_id": fill.id,
+        "side": fill.side.value,
+        "outcome": fill.outcome.value,
+        "price_i": fill.price_i,
+        "lots": fill.lots,
+        "cash_units": fill.cash,
+        "fee_units": fill.fee,
+        "liquidity": fill.liquidity.value,
+        "cause": fill.cause.value,
+        "evidence": fill.evidence.value,
+        "row_seq": fill.row_seq,
+        "status": fill.status.value,
+        "done": done,
+        "venue_ts_ns": fill.ts_ns,
+    }

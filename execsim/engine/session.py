@@ -1,0 +1,287 @@
+"""The one engine: from an order to the venue and back, the same in backtest, paper and live.
+
+    submit_order = begin (synchronous: validate, risk, track) + send (throttle, recheck, journal the intent, venue)
+
+Orders are named by `new_order_id()`; everything a venue reports comes in through `Inbox`; every change is published as
+an OrderUpdate, refusals of ours included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from execsim.core.errors import (
+    ConfigError,
+    ExecError,
+    ExecResult,
+    InternalError,
+    JournalError,
+    VenueNotSupported,
+)
+from execsim.core.events import OrderUpdate
+from execsim.core.instrument import Instrument
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus
+from execsim.core.position import Position
+from execsim.engine.blotter import Blotter
+from execsim.engine.dispatch import Dispatcher, Route, quietly
+from execsim.engine.inbox import Inbox
+from execsim.engine.metrics import Metrics
+from execsim.engine.pipeline import Pipeline
+from execsim.engine.policies import KillSwitch
+from execsim.engine.portfolio import Portfolio
+from execsim.engine.risk import RiskEngine
+from execsim.engine.throttle import RateLimiter, RateLimiterConfig
+from execsim.engine.track import Entry, OrderTracker
+from execsim.engine.validate import OrderValidator, ValidatorConfig
+from execsim.engine.view import LiveView
+from execsim.ports import BookView, Journal, Runtime, VenueAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """`rate_limits` by venue id; a venue not listed has its preset (RateLimiterConfig.preset) or none.
+
+    enable_validation False leaves only what would corrupt our own books (ids, foreign instruments) to us and the rest
+    to the venue. enable_risk_checks False still obeys `kill`.
+    """
+
+    validator: ValidatorConfig = field(default_factory=ValidatorConfig)
+    rate_limits: Mapping[str, RateLimiterConfig] = field(default_factory=dict)
+    enable_risk_checks: bool = True
+    enable_validation: bool = True
+    enable_metrics: bool = True
+    orders_kept_max: int = 1_000_000
+
+
+class ExecutionEngine:
+    """Register adapters first, then trade. One engine may hold several venues; market ids are unique among them."""
+
+    def __init__(self, config: EngineConfig, runtime: Runtime, journal: Journal | None = None) -> None:
+        self.config = config
+        self.runtime = runtime
+        self.metrics = Metrics(config.enable_metrics)
+        self.portfolio = Portfolio()
+        self.order_tracker = OrderTracker(config.orders_kept_max)
+        self.view = LiveView(runtime, self.order_tracker, self.portfolio)
+        self.blotter = Blotter(runtime, journal, self.metrics, self.order_tracker, self.portfolio, self.view)
+        self.inbox = Inbox(self.blotter, self.order_tracker, self.view)
+        self._validator = OrderValidator(config.validator) if config.enable_validation else None
+        self._pipeline = Pipeline(
+            self._validator, config.enable_risk_checks, self.order_tracker, self.blotter, self.view
+        )
+        self._dispatch = Dispatcher(runtime, self.order_tracker, self.blotter, self._pipeline)
+        self._id_prefix = f"{runtime.rng('order-ids').raw() & 0xFFFFFFFF:08x}"
+        self._ids = 0
+
+    # --- setting up -----------------------------------------------------------------------------------------------
+
+    def register_adapter(self, adapter: VenueAdapter) -> None:
+        """Take a venue and its markets. Errors: ConfigError for a venue or market id that is taken, and for a spot
+        market without price bounds."""
+        venue = adapter.venue_id
+        if venue in self._dispatch.routes:
+            raise ConfigError(f"venue {venue!r} is registered twice", "one adapter a venue")
+        instruments = adapter.instruments()
+        for market, instrument in instruments.items():
+            if self.view.trades(market):
+                other = self.view.instrument(market).venue
+                raise ConfigError(f"market {market!r} of {venue} is already traded on {other}", "market ids are unique")
+            if self._validator is not None:
+                self._validator.register(instrument)
+        for instrument in instruments.values():
+            self.view.register(instrument)
+            self.portfolio.open(instrument)
+        limits = self.config.rate_limits.get(venue) or RateLimiterConfig.preset(venue)
+        orders = RateLimiter(limits, self.runtime, f"{venue} orders")
+        cancels = RateLimiter(limits, self.runtime, f"{venue} cancels")
+        self._dispatch.routes[venue] = Route(adapter, orders, cancels)
+        self.view.venues.append(venue)
+        adapter.events(partial(self.inbox.hear, venue))
+
+    def attach_books(self, books: BookView) -> None:
+        """The strategy-side books: ticks, marks and the size of quote-amount orders are read from them."""
+        self.view.books = books
+
+    def set_risk_engine(self, risk: RiskEngine) -> None:
+        """Judge orders by `risk` from now on. An enabled KillSwitch among its policies also cancels what is open."""
+        self._pipeline.risk = risk
+        if any(isinstance(policy, KillSwitch) and policy.enabled for policy in risk.policies):
+            self.kill("the kill switch is on in the risk policies")
+
+    def new_order_id(self) -> OrderId:
+        """Unique in the run, the same in every run of one seed: 8 hex digits of the run and a counter."""
+        self._ids += 1
+        return OrderId(f"{self._id_prefix}-{self._ids}")
+
+    def subscribe(
+        self, fn: Callable[[OrderUpdate], None], *, owner: str | None = None, market: str | None = None
+    ) -> Callable[[], None]:
+        """As `Blotter.subscribe`: fn must only take note of the update. Returns the unsubscription."""
+        return self.blotter.subscribe(fn, owner=owner, market=market)
+
+    # --- orders ---------------------------------------------------------------------------------------------------
+
+    def begin(self, order: Order, *, owner: str = "") -> None:
+        """The synchronous half: validate, risk, track. On return the order is PENDING and counted as open.
+
+        Errors: as Pipeline.begin; the order is then REJECTED with `reason`, and an OrderUpdate says so.
+        """
+        self._pipeline.begin(order, owner)
+
+    def reject(self, order: Order, error: ExecError, *, owner: str = "") -> None:
+        """Record an order that could not be built as REJECTED because of `error`; raises nothing."""
+        self._pipeline.reject(order, error, owner)
+
+    async def send(self, order: Order) -> OrderAck:
+        """The asynchronous half: wait for the throttle, recheck, journal the intent, hand over, wait for the answer.
+
+        Errors: what refused it (ExecError). NetworkError and ExecTimeout with `reached` unknown leave it UNKNOWN.
+        """
+        return await self._dispatch.send(self.order_tracker.entry(order.id))
+
+    async def submit_order(self, order: Order, *, owner: str = "") -> OrderAck:
+        """`begin` and `send`. Errors: ExecError, see there."""
+        return await self._dispatch.send(self._pipeline.begin(order, owner))
+
+    async def submit_batch(self, orders: Sequence[Order], *, owner: str = "") -> list[ExecResult[OrderAck]]:
+        """Submit several; one call of the adapter a venue, one token an order. Results in the order given."""
+        results: dict[int, ExecResult[OrderAck]] = {}
+        groups: dict[str, list[tuple[int, Entry]]] = {}
+        for index, order in enumerate(orders):
+            try:
+                entry = self._pipeline.begin(order, owner)
+                groups.setdefault(order.instrument.venue, []).append((index, entry))
+            except ExecError as error:
+                results[index] = ExecResult(error=error)
+        await self._together(
+            [self._dispatch.send_group(venue, group, results) for venue, group in groups.items()], "batch"
+        )
+        return [results[index] for index in range(len(orders))]
+
+    async def modify_order(
+        self, order_id: OrderId, *, price_i: int | None = None, size_lots: int | None = None
+    ) -> OrderAck:
+        """Change price or total size in place. A larger size counts as open at once.
+
+        Errors: OrderNotFound; InvalidOrderState unless WORKING; the refusal of a check or of the venue (order as it
+        was); nobody answered: UNKNOWN.
+        """
+        return await self._dispatch.amend(self.order_tracker.entry(order_id), price_i, size_lots)
+
+    def reject_modify(self, order: Order, error: ExecError) -> None:
+        """Record a modify that could not be built: the order is as it was, an OrderUpdate says why."""
+        self.blotter.amend_failed(self.order_tracker.entry(order.id), error)
+
+    async def cancel_order(self, order_id: OrderId) -> CancelAck:
+        """Cancel one order: at once if it was not sent yet, else by asking the venue, which decides every race.
+
+        A finished order gives CancelAck(cancelled=False); asking twice waits for the first answer.
+        Errors: OrderNotFound; what the venue said; nobody answered: UNKNOWN.
+        """
+        return await self._dispatch.cancel(self.order_tracker.entry(order_id))
+
+    async def cancel_all(self, market: str | None = None, venue: str | None = None) -> list[ExecResult[CancelAck]]:
+        """Cancel every active order (of a market, of a venue), all asked for at once. Errors: VenueNotSupported."""
+        if venue is not None and venue not in self._dispatch.routes:
+            raise VenueNotSupported(venue, ", ".join(self._dispatch.routes))
+        orders = [o for o in self.get_active_orders(market) if venue is None or o.instrument.venue == venue]
+        results: dict[int, ExecResult[CancelAck]] = {}
+
+        async def cancel(index: int, entry: Entry) -> None:
+            try:
+                results[index] = ExecResult(await self._dispatch.cancel(entry))
+            except (JournalError, InternalError):
+                raise
+            except ExecError as error:
+                results[index] = ExecResult(error=error)
+
+        asking = []
+        for index, order in enumerate(orders):
+            entry = self.order_tracker.entry(order.id)
+            # what was never sent is cancelled before anything else moves
+            if order.status is OrderStatus.PENDING:
+                results[index] = ExecResult(self._dispatch.ask_cancel(entry))
+            else:
+                asking.append(cancel(index, entry))
+        await self._together(asking, "cancel all")
+        return [results[index] for index in range(len(orders))]
+
+    def start_cancel(self, order: Order) -> None:
+        """Ask for a cancel without waiting; the outcome comes as an OrderUpdate. No effect on a finished order or one
+        whose cancel is under way. Errors: OrderNotFound."""
+        self._dispatch.start_cancel(self.order_tracker.entry(order.id))
+
+    def kill(self, reason: str) -> None:
+        """From now on only cancels pass, and everything open is cancelled. Final for this engine."""
+        if self._pipeline.kill_reason is None:
+            self._pipeline.kill_reason = reason
+            self.blotter.killed(reason)
+        for order in self.get_active_orders():
+            self.start_cancel(order)
+
+    @property
+    def kill_reason(self) -> str | None:
+        return self._pipeline.kill_reason
+
+    # --- asking ---------------------------------------------------------------------------------------------------
+
+    async def get_status(self, order_id: OrderId) -> OrderStatus:
+        """Ask the venue, book what it says, return the status: what ends UNKNOWN. An order the venue cannot have is not
+        asked for. Errors: OrderNotFound (ours, or the venue's: the order then stays as it is), NetworkError."""
+        entry = self.order_tracker.entry(order_id)
+        order = entry.order
+        if order.status is OrderStatus.PENDING or order.is_terminal:
+            return order.status
+        route = self._dispatch.routes[order.instrument.venue]
+        self.blotter.reported(entry, await route.adapter.get_order_status(order_id))
+        return order.status
+
+    def record_fill(self, fill: Fill, done: bool = False) -> bool:
+        """Book a fill by hand; False when its id is known. Errors: OrderNotFound, InvalidOrderState (not booked)."""
+        entry = self.order_tracker.entry(fill.order_id)
+        return self.blotter.filled(entry, fill, done)
+
+    def instrument(self, market: str) -> Instrument:
+        """Errors: ConfigError when no registered venue trades it."""
+        return self.view.instrument(market)
+
+    def get_position(self, market: str) -> Position:
+        """The live position (not a copy). Errors: ConfigError for an unknown market."""
+        self.view.instrument(market)
+        return self.portfolio.position(market)
+
+    def get_all_positions(self) -> dict[str, Position]:
+        """Markets that hold something or have traded."""
+        return {
+            market: position
+            for market, position in self.portfolio.positions.items()
+            if position.traded_lots or position.yes_lots or position.no_lots
+        }
+
+    def get_active_orders(self, market: str | None = None) -> list[Order]:
+        return self.order_tracker.get_active_orders(market)
+
+    def get_order(self, order_id: OrderId) -> Order:
+        """Errors: OrderNotFound."""
+        return self.order_tracker.get_order(order_id)
+
+    def marks(self) -> dict[str, int]:
+        """YES price to value each held market by (mid, our last execution, or entry)."""
+        found = ((market, self.view.mark_i(market)) for market in self.portfolio.held)
+        return {market: mark_i for market, mark_i in found if mark_i is not None}
+
+    def deliver(self, order: Order) -> None:
+        """`send` in a task of its own; refusals are published, not raised."""
+        work = self._dispatch.send(self.order_tracker.entry(order.id))
+        self.runtime.spawn(quietly(work), f"send {order.id}")
+
+    async def _together(self, works: list[Coroutine[Any, Any, None]], name: str) -> None:
+        """Run several at once; the first runs in this task."""
+        tasks = [self.runtime.spawn(work, f"{name} {index}") for index, work in enumerate(works[1:], 1)]
+        if works:
+            await works[0]
+        for task in tasks:
+            await task.join()

@@ -1,0 +1,234 @@
+"""Every order of the run and what the open ones may still do: statuses, fills, exposure per market, all O(1) to read."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+from execsim.core.errors import InvalidOrderState, OrderNotFound, ValidationError
+from execsim.core.lifecycle import OrderEvent, step
+from execsim.core.order import TERMINAL, Fill, FillStatus, Order, OrderId, OrderStatus, Side
+
+
+@dataclass(slots=True)
+class Exposure:
+    """What the active orders of one market may still trade, in lots by effect on the net YES position."""
+
+    buy_lots: int = 0
+    sell_lots: int = 0
+    active: dict[OrderId, Order] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One tracked order. `ceiling_lots` is the most it may trade in total (an amend under way counts at its larger
+    size); `counted_lots` is what the market's exposure holds for it now."""
+
+    order: Order
+    owner: str
+    ceiling_lots: int
+    raises_position: bool
+    labels: tuple[str, str, str]
+    counted_lots: int = 0
+    intent_written: bool = False
+    fills: dict[str, Fill] = field(default_factory=dict)
+
+
+class OrderTracker:
+    """`orders_kept_max` bounds memory: beyond it the oldest finished orders are forgotten, and a fill that comes for one
+    of them later is reported as belonging to no order."""
+
+    def __init__(self, orders_kept_max: int = 1_000_000) -> None:
+        self.orders_kept_max = orders_kept_max
+        self._entries: dict[OrderId, Entry] = {}
+        self._exposures: dict[str, Exposure] = {}
+        self._finished: deque[OrderId] = deque()
+
+    def __contains__(self, order_id: object) -> bool:
+        return order_id in self._entries
+
+    def track_order(self, order: Order, *, owner: str = "", worst_lots: int | None = None) -> Entry:
+        """Count the order at once. `worst_lots`: most it can trade (a quote-amount order); default its size.
+
+        Errors: ValidationError("duplicate") when the id is known.
+        """
+        if order.id in self._entries:
+            raise ValidationError("duplicate", f"order id {order.id} is already in use", "give every order its own id")
+        lots = worst_lots if worst_lots is not None else (order.size_lots or 0)
+        instrument = order.instrument
+        labels = (instrument.venue, instrument.market, order.side.value)
+        entry = Entry(order, owner, lots, order.book_side is Side.BUY, labels)
+        self._entries[order.id] = entry
+        self._recount(entry)
+        return entry
+
+    def find(self, order_id: OrderId) -> Entry | None:
+        return self._entries.get(order_id)
+
+    def entry(self, order_id: OrderId) -> Entry:
+        """Errors: OrderNotFound."""
+        found = self._entries.get(order_id)
+        if found is None:
+            raise OrderNotFound(order_id, "it was never submitted here, or was removed")
+        return found
+
+    def get_order(self, order_id: OrderId) -> Order:
+        """Errors: OrderNotFound."""
+        return self.entry(order_id).order
+
+    def update_status(self, order_id: OrderId, event: OrderEvent) -> OrderStatus:
+        """Apply one event by the lifecycle table. Errors: OrderNotFound, InvalidOrderState (order untouched)."""
+        return self.move(self.entry(order_id), event)
+
+    def move(self, entry: Entry, event: OrderEvent) -> OrderStatus:
+        order = entry.order
+        order.status = step(order.id, order.status, event)
+        self._recount(entry)
+        return order.status
+
+    def record_fill(self, fill: Fill, done: bool = False) -> OrderEvent | None:
+        """Book a fill on its order; None when this fill id is known (nothing changes).
+
+        Errors: OrderNotFound; InvalidOrderState when the table has no such step or the fill exceeds what the order
+        may still trade (order untouched).
+        """
+        entry = self.entry(fill.order_id)
+        if fill.id in entry.fills:
+            return None
+        order = entry.order
+        self._check_room(entry, fill)
+        filled = order.filled_lots + fill.lots
+        complete = done or (order.size_lots is not None and filled >= entry.ceiling_lots)
+        event = OrderEvent.DONE if complete else OrderEvent.FILL
+        order.status = step(order.id, order.status, event)
+        entry.fills[fill.id] = fill
+        self._book(order, fill, 1)
+        self._recount(entry)
+        return event
+
+    def void_fill(self, order_id: OrderId, fill_id: str) -> Fill | None:
+        """Undo a fill; returns it, or None when it is not known or already undone. Errors as record_fill."""
+        entry = self.entry(order_id)
+        fill = entry.fills.get(fill_id)
+        if fill is None or fill.status is FillStatus.VOIDED:
+            return None
+        entry.order.status = step(order_id, entry.order.status, OrderEvent.VOID)
+        entry.fills[fill_id] = replace(fill, status=FillStatus.VOIDED)
+        self._book(entry.order, fill, -1)
+        self._recount(entry)
+        return fill
+
+    def confirm_fill(self, order_id: OrderId, fill_id: str) -> Fill | None:
+        """A PROVISIONAL fill is final; returns it as it was, or None when there is nothing to confirm."""
+        entry = self.entry(order_id)
+        fill = entry.fills.get(fill_id)
+        if fill is None or fill.status is not FillStatus.PROVISIONAL:
+            return None
+        entry.fills[fill_id] = replace(fill, status=FillStatus.CONFIRMED)
+        return fill
+
+    def propose_size(self, entry: Entry, size_lots: int) -> None:
+        """An amend to `size_lots` is under way: count the larger of both sizes until it is settled."""
+        entry.ceiling_lots = max(entry.ceiling_lots, size_lots)
+        self._recount(entry)
+
+    def settle_size(self, entry: Entry, size_lots: int | None) -> None:
+        """The amend is over: the order's size is `size_lots` (None: as it was)."""
+        order = entry.order
+        if size_lots is not None:
+            order.size_lots = size_lots
+        if order.size_lots is not None:
+            entry.ceiling_lots = order.size_lots
+        self._recount(entry)
+
+    def get_fills(self, order_id: OrderId) -> list[Fill]:
+        """Fills in order of arrival, voided ones included (see Fill.status). Errors: OrderNotFound."""
+        return list(self.entry(order_id).fills.values())
+
+    def get_all_orders(self) -> list[Order]:
+        return [entry.order for entry in self._entries.values()]
+
+    def get_active_orders(self, market: str | None = None) -> list[Order]:
+        """Active orders in the order they became active: O(active), not O(all)."""
+        if market is not None:
+            exposure = self._exposures.get(market)
+            return [] if exposure is None else list(exposure.active.values())
+        return [order for exposure in self._exposures.values() for order in exposure.active.values()]
+
+    def get_terminal_orders(self) -> list[Order]:
+        return [entry.order for entry in self._entries.values() if entry.order.status in TERMINAL]
+
+    def remove_order(self, order_id: OrderId) -> None:
+        """Forget a finished order. Errors: OrderNotFound; InvalidOrderState when it is still active."""
+        entry = self.entry(order_id)
+        if entry.order.status not in TERMINAL:
+            raise InvalidOrderState(order_id, entry.order.status.value, "remove")
+        del self._entries[order_id]
+
+    def clear_terminal_orders(self) -> int:
+        """Forget every finished order; returns how many."""
+        finished = [order.id for order in self.get_terminal_orders()]
+        for order_id in finished:
+            del self._entries[order_id]
+        self._finished.clear()
+        return len(finished)
+
+    def count(self) -> int:
+        """Orders tracked, finished ones included."""
+        return len(self._entries)
+
+    def open_lots(self, market: str) -> tuple[int, int]:
+        """(buy, sell) lots active orders of the market may still trade, by effect on the net YES position."""
+        exposure = self._exposures.get(market)
+        return (0, 0) if exposure is None else (exposure.buy_lots, exposure.sell_lots)
+
+    @property
+    def open_markets(self) -> list[str]:
+        """Markets with active orders, in the order of their first one."""
+        return [market for market, exposure in self._exposures.items() if exposure.active]
+
+    def _check_room(self, entry: Entry, fill: Fill) -> None:
+        order = entry.order
+        if order.quote_amount is not None:
+            if abs(fill.cash) > order.remaining_quote:
+                what = f"a fill for {abs(fill.cash)} units with {order.remaining_quote} left to spend"
+                raise InvalidOrderState(order.id, order.status.value, what)
+        elif fill.lots > entry.ceiling_lots - order.filled_lots:
+            what = f"a fill of {fill.lots} lots with {entry.ceiling_lots - order.filled_lots} left"
+            raise InvalidOrderState(order.id, order.status.value, what)
+
+    @staticmethod
+    def _book(order: Order, fill: Fill, sign: int) -> None:
+        order.filled_lots += sign * fill.lots
+        order.filled_cash += sign * abs(fill.cash)
+        order.fees_paid += sign * fill.fee
+
+    def _recount(self, entry: Entry) -> None:
+        order = entry.order
+        market = order.instrument.market
+        exposure = self._exposures.get(market)
+        if exposure is None:
+            exposure = self._exposures[market] = Exposure()
+        if order.status in TERMINAL:
+            lots = 0
+            if exposure.active.pop(order.id, None) is not None:
+                self._finish(order.id)
+        else:
+            lots = max(0, entry.ceiling_lots - order.filled_lots)
+            exposure.active[order.id] = order
+        change = lots - entry.counted_lots
+        if change:
+            entry.counted_lots = lots
+            if entry.raises_position:
+                exposure.buy_lots += change
+            else:
+                exposure.sell_lots += change
+
+    def _finish(self, order_id: OrderId) -> None:
+        self._finished.append(order_id)
+        while len(self._finished) > self.orders_kept_max:
+            oldest = self._finished.popleft()
+            entry = self._entries.get(oldest)
+            # a late fill may have brought it back to life: it then returns to the queue when it ends again
+            if entry is not None and entry.order.status in TERMINAL:
+                del self._entries[oldest]

@@ -1,0 +1,138 @@
+"""Risk policies from YAML, TOML or JSON: a list under `policies`, each with a `type` (design.md §10)."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, StrictStr, ValidationError
+
+from execsim.core import errors
+from execsim.core.errors import ConfigError
+from execsim.core.units import decimal_of
+from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
+from execsim.engine.risk import Policy
+
+Format = Literal["yaml", "toml", "json"]
+
+FORMATS: Final[Mapping[str, Format]] = {".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json"}
+
+
+def _exact(value: Any) -> Decimal:
+    """A number exactly as it was written: 0.1 in YAML is 0.1."""
+    try:
+        limit = decimal_of(value, "limit")
+    except errors.ValidationError as error:
+        raise ValueError(error.args[1]) from None
+    if limit < 0:
+        raise ValueError("a limit cannot be negative")
+    return limit
+
+
+Limit = Annotated[Decimal, BeforeValidator(_exact)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _PositionLimit(_Model):
+    type: Literal["PositionLimit"]
+    max_size: Limit
+    market_id: StrictStr | None = None
+
+    def policy(self) -> Policy:
+        return PositionLimit(self.max_size, self.market_id)
+
+
+class _InventoryLimit(_Model):
+    type: Literal["InventoryLimit"]
+    max_value_usd: Limit
+
+    def policy(self) -> Policy:
+        return InventoryLimit(self.max_value_usd)
+
+
+class _KillSwitch(_Model):
+    type: Literal["KillSwitch"]
+    enabled: StrictBool = False
+
+    def policy(self) -> Policy:
+        return KillSwitch(self.enabled)
+
+
+_MODELS: Final[Mapping[str, type[_PositionLimit | _InventoryLimit | _KillSwitch]]] = {
+    "PositionLimit": _PositionLimit,
+    "InventoryLimit": _InventoryLimit,
+    "KillSwitch": _KillSwitch,
+}
+
+
+def load_policies(path: Path | str) -> list[Policy]:
+    """Policies of a file, its format by its suffix. Errors: ConfigError naming the file and the place in the list."""
+    path = Path(path)
+    found = FORMATS.get(path.suffix.lower())
+    if found is None:
+        raise ConfigError(f"{path}: unknown suffix {path.suffix!r}", f"one of: {', '.join(FORMATS)}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read", str(error)) from None
+    return parse_policies(text, found, where=str(path))
+
+
+def parse_policies(text: str, format: Format, where: str = "policies") -> list[Policy]:
+    """Policies of a text. Errors: ConfigError; `where` names the source in it."""
+    readers: Mapping[str, Callable[[str], Any]] = {
+        "yaml": yaml.safe_load,
+        "toml": lambda source: tomllib.loads(source, parse_float=Decimal),
+        "json": lambda source: json.loads(source, parse_float=Decimal),
+    }
+    if format not in readers:
+        raise ConfigError(f"{where}: unknown format {format!r}", f"one of: {', '.join(readers)}")
+    try:
+        data = readers[format](text)
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{where}: not valid {format.upper()}", " ".join(str(error).split())) from None
+    if not isinstance(data, Mapping) or set(data) != {"policies"}:
+        raise ConfigError(
+            f"{where}: expected one key, `policies`, with a list", 'e.g. policies: [{"type": "KillSwitch"}]'
+        )
+    return policies_of(data["policies"], where)
+
+
+def policies_of(items: Any, where: str = "policies") -> list[Policy]:
+    """Policies of a list of mappings (a scenario's own section). Errors: ConfigError."""
+    if items is None:
+        return []
+    if not isinstance(items, list | tuple):
+        raise ConfigError(f"{where}: policies is {type(items).__name__}", "it must be a list of mappings with a `type`")
+    return [_policy(item, f"{where}: policies[{index}]") for index, item in enumerate(items)]
+
+
+def _policy(item: Any, where: str) -> Policy:
+    known = ", ".join(_MODELS)
+    if not isinstance(item, Mapping):
+        raise ConfigError(f"{where} is {item!r}", f"it must be a mapping with a `type`, one of: {known}")
+    if "type" not in item:
+        raise ConfigError(f"{where} has no `type`", f"one of: {known}")
+    model = _MODELS.get(str(item["type"]))
+    if model is None:
+        raise ConfigError(f"{where}: unknown type {item['type']!r}", f"known types: {known}")
+    try:
+        return model.model_validate(dict(item)).policy()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where}.{name}: {first['msg']}", _hint(model, name, first["input"])) from None
+
+
+def _hint(model: type[BaseModel], name: str, value: Any) -> str:
+    if name == "market_id" and isinstance(value, int):
+        return f"put the id in quotes: YAML reads it as the number {value}"
+    return f"{model.__name__[1:]} takes: {', '.join(model.model_fields)}"

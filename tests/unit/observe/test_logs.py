@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from execsim.core.errors import ConfigError
+from execsim.observe import init_logging
+from execsim.observe.logs import QUIET, mask
+
+
+@pytest.fixture(autouse=True)
+def _restore():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    levels = {name: logging.getLogger(name).level for name in QUIET}
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def lines(capsys):
+    return capsys.readouterr().err.splitlines()
+
+
+def test_key_value_lines(capsys):
+    init_logging("info")
+    log = logging.getLogger("execsim.engine")
+    log.debug("too quiet")
+    log.info("order placed", extra={"order_id": "7", "price": 0.5, "note": 'say "hi"', "api_key": "abc"})
+    [line] = lines(capsys)
+    ts, rest = line.split(" ", 1)
+    assert ts.startswith("ts=20")
+    assert ts.endswith("Z")
+    assert rest == (
+        'level=INFO logger=execsim.engine msg="order placed" order_id=7 price=0.5 note="say \\"hi\\"" api_key=***'
+    )
+
+
+def test_json_lines_and_calling_twice(capsys):
+    init_logging("DEBUG", "text")
+    init_logging("WARNING", "json")
+    log = logging.getLogger("execsim")
+    log.info("no")
+    log.warning("yes", extra={"config": {"venue": "x", "secret": "s"}, "sizes": [1, 2]})
+    [line] = lines(capsys)
+    fields = json.loads(line)
+    assert (fields["level"], fields["msg"], fields["sizes"]) == ("WARNING", "yes", [1, 2])
+    assert fields["config"] == {"venue": "x", "secret": "***"}
+
+
+def test_tracebacks_are_masked_too(capsys):
+    init_logging("INFO")
+    try:
+        raise ValueError("bad request: apiKey=hunter2")
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    text = "\n".join(lines(capsys))
+    assert "ValueError" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "api_key=hunter2",
+        "POLY_PASSPHRASE: hunter2",
+        '{"secret": "hunter2", "size": 5}',
+        "{'privateKey': 'hunter2'}",
+        "GET /order?signature=hunter2&x=1",
+        "Authorization: Bearer hunter2",
+        "x-mbx-apikey=hunter2,",
+    ],
+)
+def test_secrets_in_text_are_masked(text):
+    assert "hunter2" not in mask(text)
+    assert "***" in mask(text)
+
+
+def test_the_rest_of_the_line_survives():
+    assert mask('{"secret": "a b", "size": 5}') == '{"secret": ***, "size": 5}'
+    assert mask("order 7 placed at 0.52, size=5") == "order 7 placed at 0.52, size=5"
+
+
+def test_noisy_libraries_are_quiet_even_at_debug(capsys):
+    init_logging("DEBUG")
+    logging.getLogger("numba.core").debug("bytecode dump")
+    logging.getLogger("execsim").debug("ours")
+    assert len(lines(capsys)) == 1
+
+
+def test_wrong_names_are_config_errors():
+    with pytest.raises(ConfigError, match=r"log level 'LOUD'.*DEBUG, INFO"):
+        init_logging("LOUD")
+    with pytest.raises(ConfigError, match="log format 'xml'"):
+        init_logging("INFO", "xml")  # type: ignore[arg-type]
