@@ -206,7 +206,10 @@ class FeedSink(Protocol):
 class Interest(Protocol):
     """Which markets somebody is listening to: the feed stops only for those."""
 
-    def watch(self, market: str, *, top: bool = False, trades: bool = False, book: bool = False) -> None: ...
+    def watch(
+        self, market: str, *, top: bool = False, sizes: bool = True, trades: bool = False, book: bool = False
+    ) -> None:
+        """`top` without `sizes`: only changes of a best price, not of the size there."""
 
 
 class BookReader(Protocol):
@@ -238,8 +241,8 @@ class BookView(Protocol):
 
     def tick_i(self, market: str) -> int: ...
 
-    def tops(self, market: str) -> Stream[Top]:
-        """Each change of best price or size; conflated: a slow reader gets the newest only."""
+    def tops(self, market: str, sizes: bool = True) -> Stream[Top]:
+        """Each change of best price or size (`sizes` False: price only); conflated: a slow reader gets the newest."""
 
     def trades(self, market: str) -> Stream[Trade]:
         """Every print, queued (bounded; overflow is an error naming the strategy's market)."""

@@ -77,6 +77,6 @@ class BinaryFee:
         for _ in range(self.exponent):
             curve *= traded.price_i * (traded.one_i - traded.price_i)
             flat *= traded.one_i * traded.one_i
-        scale = 10**self.decimals
+        scale = int(10**self.decimals)
         steps = traded.lots * num * curve * scale // (traded.lots_per_unit * den * flat)
         return steps * traded.cash_per_unit // scale

@@ -79,15 +79,17 @@ class Instrument:
         object.__setattr__(self, "_cash_num", num)
         object.__setattr__(self, "_cash_den", den)
         object.__setattr__(self, "_base_per_lot", int(base))
+        object.__setattr__(self, "one_i", int(1 / self.grid.price_unit))
+        object.__setattr__(self, "_lots_per_unit", int(1 / self.grid.lot))
+        object.__setattr__(self, "_cash_per_unit", int(1 / self.quote.unit))
 
+    one_i: int = field(init=False, repr=False, compare=False, default=1)
+    """price 1.0 on the grid: the payoff of a winning share"""
+    _lots_per_unit: int = field(init=False, repr=False, compare=False, default=1)
+    _cash_per_unit: int = field(init=False, repr=False, compare=False, default=1)
     _cash_num: int = field(init=False, repr=False, compare=False, default=1)
     _cash_den: int = field(init=False, repr=False, compare=False, default=1)
     _base_per_lot: int = field(init=False, repr=False, compare=False, default=1)
-
-    @property
-    def one_i(self) -> int:
-        """Price 1.0 on the grid: the payoff of a winning share."""
-        return self.grid.price_i(1)
 
     def cash(self, price_i: int, lots: int, rounding: Rounding | None = None) -> int:
         """Money for `lots` at `price_i`, in units of `quote`, by the instrument's rounding unless another is named."""
@@ -108,8 +110,7 @@ class Instrument:
 
     def fee(self, price_i: int, lots: int, cash: int, liquidity: Liquidity) -> int:
         """Fee of a fill in units of `quote`; `cash` is the unsigned money of the fill."""
-        per_unit = int(1 / self.grid.lot)
-        traded = Traded(price_i, self.one_i, lots, per_unit, cash, int(1 / self.quote.unit))
+        traded = Traded(price_i, self.one_i, lots, self._lots_per_unit, cash, self._cash_per_unit)
         return self.fees.fee(traded, liquidity)
 
     def lots_for(self, quote_amount: int, price_i: int) -> int:

@@ -44,6 +44,11 @@ class Context:
         for market in self.markets:
             engine.instrument(market)
 
+    def narrow(self, markets: Sequence[str], params: Mapping[str, Any]) -> Context:
+        """A context of the same strategy for some of its markets, with parameters of their own."""
+        name = f"{self.name}.{'+'.join(markets)}"
+        return Context(self._engine, self._runtime, self._books, name=name, params=params, markets=markets)
+
     # --- reading --------------------------------------------------------------------------------------------------
 
     @property
@@ -65,9 +70,9 @@ class Context:
         """The tick in force, in price units."""
         return self._books.tick_i(market)
 
-    def top(self, market: str) -> Stream[Top]:
-        """Each change of the best prices; conflated."""
-        return self._books.tops(market)
+    def top(self, market: str, sizes: bool = True) -> Stream[Top]:
+        """Each change of best price or size (`sizes` False: of price only, far cheaper); conflated."""
+        return self._books.tops(market, sizes)
 
     def trades(self, market: str) -> Stream[Trade]:
         """Every print of the market."""

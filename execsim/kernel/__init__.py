@@ -12,10 +12,11 @@ from execsim.kernel.layout import (
     WATCH_TRADES,
     Stop,
 )
-from execsim.kernel.replay import MarketSpan, OwnFill, Replay, Row
+from execsim.kernel.replay import MarketSpan, OwnFill, Replay, Row, warm_up
 from execsim.kernel.warm import is_warm
 
 __all__ = [
     "INFERRED_IGNORE", "INFERRED_THROUGH", "INFERRED_USE", "LOCAL", "VENUE", "WATCH_BOOK", "WATCH_PRICE", "WATCH_TOP",
     "WATCH_TRADES", "MarketSpan", "OwnFill", "Replay", "Row", "Stop", "is_warm",
+    "warm_up",
 ]  # fmt: skip

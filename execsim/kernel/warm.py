@@ -93,18 +93,15 @@ def hot(fn: F) -> F:
 def _compile(fn: F, inline: bool) -> F:
     if config.DISABLE_JIT:
         return fn
+    options: dict[str, Any] = {
+        "cache": CACHE_DIR is not None, "nogil": True, "boundscheck": False, "error_model": "numpy",
+        "forceinline": inline, "_nrt": False,
+    }  # fmt: skip
     before = config.CACHE_DIR
     if CACHE_DIR is not None:
         config.CACHE_DIR = CACHE_DIR
     try:
-        compiled: Any = numba.njit(
-            cache=CACHE_DIR is not None,
-            nogil=True,
-            boundscheck=False,
-            error_model="numpy",
-            forceinline=inline,
-            _nrt=False,
-        )(fn)
+        compiled: Any = numba.njit(**options)(fn)
     finally:
         config.CACHE_DIR = before
     return compiled

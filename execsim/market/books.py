@@ -22,7 +22,7 @@ NO_BOOK: Final[tuple[Any, Any]] = ((), ())
 class _Market:
     """Who reads one market, and what is known of it besides its book."""
 
-    __slots__ = ("books", "heard_ns", "in_gap", "name", "payoff_i", "tops", "trades", "watched")
+    __slots__ = ("books", "heard_ns", "in_gap", "name", "payoff_i", "prices", "tops", "trades", "watched")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -30,13 +30,14 @@ class _Market:
         self.in_gap = False
         self.payoff_i: int | None = None
         self.tops: list[StateStream[Top]] = []
+        self.prices: list[StateStream[Top]] = []
         self.trades: list[TradeStream] = []
         self.books: list[StateStream[Depth]] = []
-        self.watched = (False, False, False)
+        self.watched = (False, False, False, False)
 
     @property
     def streams(self) -> list[MarketStream[Any]]:
-        return [*self.tops, *self.trades, *self.books]
+        return [*self.tops, *self.prices, *self.trades, *self.books]
 
 
 class Books:
@@ -67,12 +68,14 @@ class Books:
         self._find(market)
         return self._reader.tick_i(market)
 
-    def tops(self, market: str) -> StateStream[Top]:
-        """Each change of best price or size, the present one first; conflated."""
+    def tops(self, market: str, sizes: bool = True) -> StateStream[Top]:
+        """Each change of best price or size (`sizes` False: of price only), the present one first; conflated."""
         found = self._find(market)
-        read = partial(self._reader.top, market)
-        stream = StateStream(self._runtime, f"top of {market}", partial(self._leave, found), read, _top_key, NO_TOP)
-        self._open(found, found.tops, stream)
+        read, key = partial(self._reader.top, market), _top_key if sizes else _price_key
+        stream = StateStream(
+            self._runtime, f"top of {market}", partial(self._leave, found), read, key, NO_TOP[:: 1 if sizes else 2]
+        )
+        self._open(found, found.tops if sizes else found.prices, stream)
         return stream
 
     def trades(self, market: str) -> TradeStream:
@@ -118,6 +121,8 @@ class Books:
         found = self._markets[market]
         found.heard_ns = ts_ns
         for stream in found.tops:
+            stream.mark()
+        for stream in found.prices:
             stream.mark()
 
     def on_trade(self, trade: Trade) -> None:
@@ -174,25 +179,30 @@ class Books:
         self._watch(found)
 
     def _leave(self, found: _Market, stream: MarketStream[Any]) -> None:
-        lists: tuple[list[Any], ...] = (found.tops, found.trades, found.books)
+        lists: tuple[list[Any], ...] = (found.tops, found.prices, found.trades, found.books)
         for readers in lists:
             if stream in readers:
                 readers.remove(stream)
         self._watch(found)
 
     def _release(self, found: _Market) -> None:
-        found.tops, found.trades, found.books = [], [], []
+        found.tops, found.prices, found.trades, found.books = [], [], [], []
         self._watch(found)
 
     def _watch(self, found: _Market) -> None:
-        union = (bool(found.tops), bool(found.trades), bool(found.books))
+        union = (bool(found.tops or found.prices), bool(found.tops), bool(found.trades), bool(found.books))
         if union != found.watched:
             found.watched = union
-            self._interest.watch(found.name, top=union[0], trades=union[1], book=union[2])
+            top, sizes, trades, book = union
+            self._interest.watch(found.name, top=top, sizes=sizes, trades=trades, book=book)
 
 
 def _top_key(top: Top) -> tuple[int | None, int, int | None, int]:
     return (top.bid_i, top.bid_lots, top.ask_i, top.ask_lots)
+
+
+def _price_key(top: Top) -> tuple[int | None, int | None]:
+    return (top.bid_i, top.ask_i)
 
 
 def _book_key(depth: Depth) -> tuple[Any, Any]:

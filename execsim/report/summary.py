@@ -7,7 +7,7 @@ PnL by quote asset) a mapping of scalars and a mapping of mappings are both unde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -86,17 +86,33 @@ def fills(summary: Mapping[str, Any]) -> Section | None:
     rows: dict[str, Any] = {
         "all": {"count": held.get("count", 0), **({} if isinstance(size, Mapping) else {"size": size})}
     }
+    if "pnl" in held:
+        rows["all"]["pnl"] = _by_asset(held["pnl"])
     for group in ("by_cause", "by_evidence"):
         for name, value in _of(held, group).items():
             row = dict(value) if isinstance(value, Mapping) else {"count": value}
+            row = {key: _by_asset(cell) for key, cell in row.items()}
             if _count(row.get("count", 1)):
                 rows[words(str(name)) if group == "by_cause" else f"evidence: {words(str(name))}"] = row
     return _grid("Fills", rows, name="all", show=number)
 
 
-def positions(summary: Mapping[str, Any]) -> Section | None:
-    """One row a market."""
-    return _grid("Positions", _of(summary, "positions"), name="position", show=number, one="net size")
+def _by_asset(value: object) -> object:
+    """An amount per quote asset as text ("-1.5 pUSD"); anything else unchanged."""
+    if not isinstance(value, Mapping):
+        return value
+    return ", ".join(f"{money(amount)} {asset}" for asset, amount in value.items())
+
+
+def positions(summary: Mapping[str, Any], columns: Sequence[str] | None = None) -> Section | None:
+    """One row a market; `columns` chooses and orders what is shown (all of them if None)."""
+    held = _of(summary, "positions")
+    if columns is not None:
+        held = {
+            market: {key: row[key] for key in columns if key in row} if isinstance(row, Mapping) else row
+            for market, row in held.items()
+        }
+    return _grid("Positions", held, name="position", show=number, one="net size")
 
 
 def coverage(summary: Mapping[str, Any]) -> Section | None:

@@ -22,6 +22,9 @@ COVERAGE_MAX: Final = 3
 
 HASH_CHARS: Final = 16
 
+POSITION_COLUMNS: Final = ("net", "avg_price", "mark", "realised", "unrealised")
+"""What fits beside each other in 80 columns; the JSON has all."""
+
 
 def summary_table(run: RunRecord | Mapping[str, Any]) -> RenderableType:
     """The summary of a run (or its `--json` object) as a rich renderable. Text from the run is never read as markup."""
@@ -31,14 +34,14 @@ def summary_table(run: RunRecord | Mapping[str, Any]) -> RenderableType:
     table.add_column(overflow="fold")
     for label, section in (
         ("PnL", read.pnl(held)),
-        ("orders", _wide(read.orders(held))),
+        ("orders", read.orders(held)),
         ("fills", read.fills(held)),
         ("latency", read.latency(held)),
-        ("positions", read.positions(held)),
+        ("positions", read.positions(held, POSITION_COLUMNS)),
         ("coverage", _lowest(held, read.coverage(held))),
     ):
         if section is not None:
-            table.add_row(label, _grid(section))
+            table.add_row(label, _line(section) if label == "orders" else _grid(section))
     found = read.defects(held)
     if found:
         table.add_row("defects", Text(" · ".join(f"{count} {name}" for name, count in found)))
@@ -77,12 +80,9 @@ def _grid(section: Section) -> Table:
     return grid
 
 
-def _wide(section: Section | None) -> Section | None:
-    """A list of (name, count) laid out as one row, its names as the header."""
-    if section is None:
-        return None
-    names, counts = zip(*section.rows, strict=True)
-    return Section(section.title, ("", *names), (("all", *counts),))
+def _line(section: Section) -> Text:
+    """A list of (name, count) as one line that may wrap."""
+    return Text(" · ".join(f"{count} {name}" for name, count in section.rows))
 
 
 def _lowest(held: Mapping[str, Any], coverage: Section | None) -> Section | None:

@@ -114,7 +114,7 @@ class Quoter:
 
     async def follow(self) -> None:
         """Quote on each change of the best prices until they end."""
-        async for top in self._ctx.top(self._market):
+        async for top in self._ctx.top(self._market, sizes=False):
             self._step(top)
         self._open = False
         for side in (self._bid, self._ask):

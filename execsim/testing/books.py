@@ -100,7 +100,7 @@ class MockBooks:
     def tick_i(self, market: str) -> int:
         return self._ticks[market]
 
-    def tops(self, market: str) -> MockStream[Top]:
+    def tops(self, market: str, sizes: bool = True) -> MockStream[Top]:
         stream: MockStream[Top] = MockStream(self._runtime, f"top of {market}", True)
         self._top_streams.append((market, stream))
         return stream

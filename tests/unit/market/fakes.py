@@ -146,7 +146,9 @@ class FakeInterest:
     def __init__(self) -> None:
         self.calls: list[tuple[str, bool, bool, bool]] = []
 
-    def watch(self, market: str, *, top: bool = False, trades: bool = False, book: bool = False) -> None:
+    def watch(
+        self, market: str, *, top: bool = False, sizes: bool = True, trades: bool = False, book: bool = False
+    ) -> None:
         self.calls.append((market, top, trades, book))
 
 

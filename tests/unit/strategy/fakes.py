@@ -112,8 +112,8 @@ class FakeContext:
     def instrument(self, market: str) -> Instrument:
         return self.instruments[market]
 
-    def top(self, market: str) -> Any:
-        return self.books.tops(market)
+    def top(self, market: str, sizes: bool = True) -> Any:
+        return self.books.tops(market, sizes)
 
     def best(self, market: str) -> Top:
         return self.books.top(market)

@@ -1,0 +1,131 @@
+"""`execsim data`: import recordings into tapes, describe them, check them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from execsim import plugins
+from execsim.scenario.model import override
+from execsim.tape.check import Report, check_tape
+from execsim.tape.imports import find_importer, import_tape
+from execsim.tape.schema import Manifest
+from execsim.tape.store import load_manifest
+
+app = typer.Typer(help="Import, describe and check recordings.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
+
+
+@app.command("import")
+def import_command(
+    sources: Annotated[list[Path], typer.Argument(help="Files of one recording, in order; a directory is its files")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The tape to make (a directory)")],
+    format: Annotated[str | None, typer.Option(help="Format name; guessed if not given (see `data formats`)")] = None,
+    options: Annotated[
+        list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Importer option; may be repeated")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Turn a recording into a tape."""
+    importer = find_importer(format, sources, plugins.importers())
+    given: dict[str, Any] = {}
+    for option in options or []:
+        override(given, option)
+    manifest = import_tape(sources, importer, given, out)
+    _describe(manifest, out, as_json)
+
+
+@app.command("formats")
+def formats_command() -> None:
+    """List the formats that can be imported, with their options."""
+    for importer in sorted(plugins.importers(), key=lambda i: i.name):
+        print(f"{importer.name} (version {importer.version})")
+        for option, meaning in importer.options.items():
+            print(f"    {option}: {meaning}")
+
+
+@app.command("info")
+def info_command(tape: Annotated[Path, typer.Argument(help="A tape")], as_json: Json = False) -> None:
+    """What a tape holds, from its manifest."""
+    _describe(load_manifest(tape), tape, as_json)
+
+
+@app.command("check")
+def check_command(
+    tape: Annotated[Path, typer.Argument(help="A tape made by `data import`")],
+    interval_s: Annotated[int, typer.Option(min=1, help="Length of the graded intervals")] = 60,
+    as_json: Json = False,
+) -> None:
+    """Replay a tape's books and grade it. Exit code 1 when an oracle fails or a snapshot is missing."""
+    report = check_tape(tape, interval_s)
+    if as_json:
+        print(json.dumps(report.as_json(), indent=2))
+    else:
+        _print_report(report, tape)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _describe(manifest: Manifest, tape: Path, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(asdict(manifest), indent=2))
+        return
+    console = Console()
+    console.print(f"{tape}: {manifest.rows:,} rows of format {manifest.format}", highlight=False)
+    table = Table("market", "venue", "rows", "tick", "finest price", "finest size")
+    for info in manifest.markets:
+        table.add_row(
+            str(info.extra.get("slug") or info.market),
+            info.venue,
+            f"{info.rows:,}",
+            info.tick,
+            info.price_unit,
+            info.lot,
+        )
+    console.print(table)
+    _counts(console, "oracles", {k: v for k, v in manifest.checks.items() if not k.endswith("_ok")}, manifest.checks)
+    _counts(console, "defects", manifest.defects, {})
+    if manifest.gaps:
+        console.print(f"gaps: {len(manifest.gaps)}", highlight=False)
+    for note in manifest.notes:
+        console.print(f"note: {note}", highlight=False)
+
+
+def _counts(console: Console, what: str, counts: dict[str, int], checks: dict[str, int]) -> None:
+    for name, count in sorted(counts.items()):
+        if name.endswith("_checked"):
+            stem = name.removesuffix("_checked")
+            console.print(f"{what}: {stem} {checks.get(stem + '_ok', 0):,} of {count:,}", highlight=False)
+        else:
+            console.print(f"{what}: {name} {count:,}", highlight=False)
+
+
+def _print_report(report: Report, tape: Path) -> None:
+    console = Console()
+    console.print(f"{tape}: {report.rows:,} rows, coverage {report.coverage}, grades {report.grades}", highlight=False)
+    for name, counts in report.oracles.items():
+        mark = "ok" if counts["ok"] == counts["checked"] else "FAILED"
+        console.print(f"oracle {name}: {counts['ok']:,} of {counts['checked']:,} {mark}", highlight=False)
+    table = Table("market", "rows", "trades", "gaps", "crossed", "locked", "one-sided", *"ABCF", "coverage", box=None)
+    for market in report.markets:
+        cells = (
+            market.rows, market.trades, market.gaps, market.crossed_moments, market.locked_moments,
+            market.one_sided_moments, *(market.grades[grade] for grade in "ABCF"),
+        )  # fmt: skip
+        table.add_row(market.market[:24], *(f"{cell:,}" for cell in cells), market.coverage)
+    console.print(table)
+    _counts(console, "defects", {**report.defects, "duplicate_rows": report.duplicates}, {})
+    console.print(f"latency (recv - venue, ns): {report.latency_ns}", highlight=False)
+    for name, offset_ns in report.clock_offset_ns.items():
+        if offset_ns:
+            console.print(f"clock: {name} shifted by up to {offset_ns / 1e6:.3f} ms", highlight=False)
+    for failure in report.failures:
+        print(f"execsim: {failure}", file=sys.stderr)

@@ -1,0 +1,64 @@
+"""Accounts of the simulated venue: asset -> integer, with reservations for resting orders. Money is never made or lost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from execsim.core.errors import InternalError
+
+
+class Account:
+    """What one trader holds. `reserved` is the part that resting orders have a claim on."""
+
+    def __init__(self) -> None:
+        self.balances: dict[str, int] = defaultdict(int)
+        self.reserved: dict[str, int] = defaultdict(int)
+
+    def free(self, asset: str) -> int:
+        return self.balances[asset] - self.reserved[asset]
+
+    def reserve(self, asset: str, amount: int) -> bool:
+        """Claim `amount` of what is free; False (and nothing happens) when there is not enough."""
+        if amount > self.free(asset):
+            return False
+        self.reserved[asset] += amount
+        return True
+
+    def release(self, asset: str, amount: int) -> None:
+        self.reserved[asset] -= amount
+        if self.reserved[asset] < 0:
+            raise InternalError(f"reservation of {asset} fell to {self.reserved[asset]}")
+
+
+class Ledger:
+    """Every account of a venue. A transfer debits one and credits another by the same integer: totals are constant.
+
+    `street` is the rest of the market (whoever is on the tape), `fees` what the venue keeps, `mint` the contract that
+    turns cash into full sets and back.
+    """
+
+    STREET, FEES, MINT = "street", "fees", "mint"
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = defaultdict(Account)
+        self.deposited: dict[str, int] = defaultdict(int)
+
+    def __getitem__(self, name: str) -> Account:
+        return self.accounts[name]
+
+    def deposit(self, name: str, asset: str, amount: int) -> None:
+        """Money from outside; the only way a total changes."""
+        self.accounts[name].balances[asset] += amount
+        self.deposited[asset] += amount
+
+    def move(self, source: str, target: str, asset: str, amount: int) -> None:
+        """Transfer; a negative amount goes the other way."""
+        self.accounts[source].balances[asset] -= amount
+        self.accounts[target].balances[asset] += amount
+
+    def check(self) -> None:
+        """Errors: InternalError when the accounts of an asset do not sum to what was deposited."""
+        for asset in sorted({a for account in self.accounts.values() for a in account.balances}):
+            total = sum(account.balances[asset] for account in self.accounts.values())
+            if total != self.deposited[asset]:
+                raise InternalError(f"{asset} is not conserved: {total} held, {self.deposited[asset]} deposited")

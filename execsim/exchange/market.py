@@ -1,0 +1,130 @@
+"""The tape moves the market: one task runs the kernel up to the next scheduled event, and publishes where it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+from execsim.core.events import Depth, Top, Trade
+from execsim.core.instrument import Outcome
+from execsim.core.order import MarketId, Side
+from execsim.kernel import LOCAL, VENUE, WATCH_BOOK, WATCH_PRICE, WATCH_TOP, WATCH_TRADES, OwnFill, Replay, Row, Stop
+from execsim.ports import FeedSink, Priority, Runtime
+from execsim.tape.merge import Chunk
+from execsim.tape.schema import Flag
+
+
+class MarketHandler(Protocol):
+    """The venue side of a market: hears what the tape did there, at venue time."""
+
+    def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None: ...
+
+    def on_resolve(self, market: int, payoff_i: int) -> None: ...
+
+
+class KernelBooks:
+    """The strategy's books, read from the kernel (a `BookReader`), and what to stop for (an `Interest`)."""
+
+    def __init__(self, kernel: Replay, markets: Sequence[str]) -> None:
+        self._kernel = kernel
+        self._index = {market: i for i, market in enumerate(markets)}
+
+    def top(self, market: str) -> Top:
+        index = self._index[market]
+        return Top(MarketId(market), self._kernel.last_ns(LOCAL, index), *self._kernel.best(LOCAL, index))
+
+    def depth(self, market: str, levels: int) -> Depth:
+        index, kernel = self._index[market], self._kernel
+        bids = tuple(kernel.levels(LOCAL, index, 1, levels))
+        asks = tuple(kernel.levels(LOCAL, index, -1, levels))
+        return Depth(MarketId(market), kernel.last_ns(LOCAL, index), bids, asks)
+
+    def tick_i(self, market: str) -> int:
+        return self._kernel.tick_i(LOCAL, self._index[market])
+
+    def watch(
+        self, market: str, *, top: bool = False, sizes: bool = True, trades: bool = False, book: bool = False
+    ) -> None:
+        touch = WATCH_TOP if sizes else WATCH_PRICE
+        bits = (touch if top else 0) | (WATCH_TRADES if trades else 0) | (WATCH_BOOK if book else 0)
+        self._kernel.watch(self._index[market], bits)
+
+
+class TapeMarket:
+    """Drives the kernel along the merged tape in the runtime's time and tells venue and strategy side what happened.
+
+    `observer`, if given, hears every stop (progress, samples of prices) and must not change anything.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        kernel: Replay,
+        chunks: Iterator[Chunk],
+        markets: Sequence[str],
+        sink: FeedSink,
+        handlers: Sequence[MarketHandler],
+        observer: Callable[[int], None] | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._kernel = kernel
+        self._chunks = chunks
+        self._markets = tuple(markets)
+        self._sink = sink
+        self._handlers = tuple(handlers)
+        self._observer = observer
+        self.done = False
+
+    async def run(self) -> None:
+        """Until the tape ends. The caller spawns this once per run: two tape tasks would be each other's horizon."""
+        runtime, kernel = self._runtime, self._kernel
+        while True:
+            why = kernel.advance(runtime.next_event_ns())
+            if why is Stop.HORIZON:
+                await runtime.turn(kernel.next_row_ns())
+                continue
+            if why is Stop.CHUNK:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    break
+                kernel.feed(chunk.venue, chunk.local)
+                if self._observer is not None:
+                    self._observer(kernel.now_ns)
+                continue
+            if kernel.now_ns > runtime.now_ns():
+                await runtime.sleep_until(kernel.now_ns, Priority.TAPE)
+            self._publish(why)
+        self.done = True
+
+    def _publish(self, why: Stop) -> None:
+        kernel, sink = self._kernel, self._sink
+        index = kernel.stop_market
+        market, now_ns = self._markets[index], kernel.now_ns
+        if why is Stop.FILL:
+            self._handlers[index].on_fills(index, kernel.own_fills(), kernel.stop_row())
+        elif why is Stop.TOP:
+            sink.on_top(market, now_ns)
+        elif why is Stop.BOOK:
+            sink.on_book(market, now_ns)
+            if kernel.top_moved:
+                sink.on_top(market, now_ns)
+        elif why is Stop.TRADE:
+            sink.on_trade(self._trade(market, kernel.stop_row()))
+        elif kernel.stop_view == VENUE:
+            if why is Stop.RESOLVE:
+                self._handlers[index].on_resolve(index, kernel.stop_row().price_i)
+        elif why is Stop.TICK:
+            sink.on_tick(market, now_ns, kernel.tick_i(LOCAL, index))
+        elif why is Stop.GAP:
+            sink.on_gap(market, now_ns, kernel.in_gap(LOCAL, index))
+        elif why is Stop.RESOLVE:
+            sink.on_resolve(market, now_ns, kernel.stop_row().price_i)
+        if self._observer is not None:
+            self._observer(now_ns)
+
+    @staticmethod
+    def _trade(market: str, row: Row) -> Trade:
+        aggressor = Side.BUY if row.side > 0 else Side.SELL if row.side < 0 else None
+        outcome = Outcome.NO if row.flags & Flag.NO_TOKEN else Outcome.YES
+        inferred = bool(row.flags & Flag.INFERRED)
+        return Trade(MarketId(market), row.ts_ns, row.price_i, row.size, aggressor, outcome, inferred)

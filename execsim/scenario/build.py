@@ -1,0 +1,334 @@
+"""The composition root: turns a checked scenario into the parts of a run and joins them. Nothing else builds anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from execsim import plugins
+from execsim.core.errors import ConfigError, DataError, ValidationError
+from execsim.core.instrument import Asset, Instrument, InstrumentKind
+from execsim.core.units import NS_PER_S, NS_PER_US
+from execsim.engine.risk import RiskEngine
+from execsim.engine.session import EngineConfig, ExecutionEngine
+from execsim.engine.throttle import RateLimiterConfig
+from execsim.engine.validate import ValidatorConfig
+from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, LognormalLatency, SimulatedVenue
+from execsim.exchange.latency import Latency as LatencyKind
+from execsim.exchange.latency import LatencyStats
+from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
+from execsim.market import Books
+from execsim.ports import Journal, Rng, Runtime
+from execsim.scenario import model
+from execsim.scenario.policies import load_policies, policies_of
+from execsim.scenario.script import load_script
+from execsim.scenario.strategies import Run as StrategyRun
+from execsim.scenario.strategies import from_file, shipped
+from execsim.tape.check import coverage
+from execsim.tape.imports import cached_tape, find_importer
+from execsim.tape.merge import TapeStream
+from execsim.tape.reader import TapeReader
+from execsim.tape.rows import Columns
+from execsim.tape.schema import Manifest, MarketInfo
+from execsim.tape.store import load_manifest
+from execsim.tape.synth import synthetic_tape
+
+INFERRED: Final = {"ignore": INFERRED_IGNORE, "through": INFERRED_THROUGH, "use": INFERRED_USE}
+
+
+@dataclass(slots=True)
+class LoadedMarket:
+    """A market of the run: which tape and index it is on, its rules, and how it pays out."""
+
+    id: str
+    tape: int
+    index: int
+    info: MarketInfo
+    instrument: Instrument
+    resolve_ns: int | None
+    payoff_i: int | None
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The data of a scenario: imported, matched with its markets, nothing running yet."""
+
+    tapes: list[Path]
+    manifests: list[Manifest]
+    shifts_ns: list[int]
+    """what is added to both clocks of each tape (Data.start_at)"""
+    markets: list[LoadedMarket]
+    coverage: dict[str, str]
+
+    @property
+    def start_ns(self) -> int:
+        return min(market.first_ns for market in self.markets)
+
+    @property
+    def end_ns(self) -> int:
+        return max(market.last_ns for market in self.markets)
+
+    @property
+    def data_sha256(self) -> str:
+        hashes = [manifest.data_sha256 for manifest in self.manifests]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def load_data(scenario: model.Scenario, folder: Path) -> Loaded:
+    """Import (or find in the cache) every recording and look the markets up. `folder`: what paths are relative to."""
+    tapes = [_tape(item, scenario.seed, folder) for item in scenario.data]
+    manifests = [load_manifest(tape) for tape in tapes]
+    shifts = [_shift_ns(item, manifest) for item, manifest in zip(scenario.data, manifests, strict=True)]
+    markets = [_market(item, manifests, shifts) for item in scenario.markets]
+    known = {}
+    for market in markets:
+        known[market.id] = coverage(manifests[market.tape])[market.info.market]
+    return Loaded(tapes, manifests, shifts, markets, known)
+
+
+def _tape(item: model.Data, seed: int, folder: Path) -> Path:
+    if item.tape is not None:
+        return folder / item.tape
+    if item.synthetic_rows is not None:
+        return synthetic_tape(seed, item.synthetic_rows, item.options)
+    sources = [folder / source for source in item.sources]
+    importer = find_importer(item.format, sources, plugins.importers())
+    return cached_tape(sources, importer, item.options)
+
+
+def _shift_ns(item: model.Data, manifest: Manifest) -> int:
+    if item.start_at is None:
+        return 0
+    since = item.start_at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * NS_PER_US - manifest.ts_first_ns
+
+
+def _market(item: model.Market, manifests: list[Manifest], shifts: list[int]) -> LoadedMarket:
+    plugin = plugins.venue(item.venue)
+    found = [
+        (tape, index, info)
+        for tape, manifest in enumerate(manifests)
+        for index, info in enumerate(manifest.markets)
+        if item.market in (info.market, info.title, info.extra.get("slug"))
+    ]
+    if len(found) != 1:
+        names = [info.extra.get("slug") or info.market for manifest in manifests for info in manifest.markets]
+        listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+        what = "is not in the data" if not found else f"is {len(found)} times in the data"
+        raise ConfigError(f"market {item.market!r} of {item.id!r} {what}", f"the data has: {listed}")
+    tape, index, info = found[0]
+    if info.extra.get("first_snapshot_ns") is None:
+        raise DataError(f"market {item.id}", "the recording holds no snapshot of its book", "import it with one")
+    instrument = dataclasses.replace(plugin.instrument(info, item.rules), market=item.id, venue=item.venue)
+    resolve_ns = payoff_i = None
+    first_ns, last_ns = int(info.extra["first_ns"]) + shifts[tape], int(info.extra["last_ns"]) + shifts[tape]
+    if item.resolve is not None:
+        if instrument.kind is not InstrumentKind.BINARY:
+            raise ConfigError(f"market {item.id}: a spot market does not resolve", "remove `resolve`")
+        payoff_i = instrument.grid.price_i(item.resolve.payoff)
+        resolve_ns = last_ns + int(item.resolve.after_s * NS_PER_S)
+    return LoadedMarket(item.id, tape, index, info, instrument, resolve_ns, payoff_i, first_ns, last_ns)
+
+
+# -------------------------------------------------------------------- parts
+@dataclass(slots=True)
+class Parts:
+    """The joined parts of a run, not yet started."""
+
+    loaded: Loaded
+    kernel: Replay
+    engine: ExecutionEngine
+    venues: dict[str, SimulatedVenue]
+    books: Books
+    streams: list[TapeStream]
+    feed_drawn: LatencyStats
+    feeds: dict[str, Feed]
+    strategy: StrategyRun
+    params: Mapping[str, Any]
+    traded: tuple[str, ...]
+
+
+class Shifted:
+    """A tape's chunks with both clocks moved by the same amount."""
+
+    def __init__(self, chunks: Iterable[Columns], shift_ns: int) -> None:
+        self._chunks = chunks
+        self._shift_ns = shift_ns
+
+    def __iter__(self) -> Iterator[Columns]:
+        for columns in self._chunks:
+            if self._shift_ns:
+                moved = {name: columns[name] + self._shift_ns for name in ("ts_venue_ns", "ts_recv_ns")}
+                columns = {**columns, **moved}
+            yield columns
+
+
+class Feed:
+    """Feed latency of one venue: extra ns a message, drawn from the run's stream, counted for the summary."""
+
+    def __init__(self, latency: LatencyKind, rng: Rng, drawn: LatencyStats) -> None:
+        self._latency = latency
+        self._rng = rng
+        self._drawn = drawn
+
+    def __call__(self, n: int) -> Any:
+        draws = self._latency.draws(self._rng, n)
+        self.count(draws)
+        return draws
+
+    def count(self, draws: Any) -> None:
+        """Count every sixteenth draw (and the largest): a summary needs no more, and a tape has millions."""
+        if len(draws):
+            values, counts = np.unique(draws[::16], return_counts=True)
+            for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+                self._drawn.add(value, count)
+            self._drawn.max_ns = max(self._drawn.max_ns, int(draws.max()))
+
+    def one(self) -> int:
+        """One delay, for an event that is not on the tape."""
+        return self._latency.draw(self._rng)
+
+
+def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Journal, folder: Path) -> Parts:
+    """Make every part and connect them. Errors: ConfigError and DataError naming what in the scenario is wrong."""
+    kernel = Replay(
+        [_span(market) for market in loaded.markets],
+        proportional=scenario.exchange.queue == "proportional",
+        inferred=INFERRED[scenario.tape.inferred_trades],
+    )
+    engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
+    venues = _venues(scenario, loaded, runtime, kernel)
+    for venue in venues.values():
+        engine.register_adapter(venue)
+    _fund(scenario, loaded, venues, engine)
+    names = [market.id for market in loaded.markets]
+    reader = KernelBooks(kernel, names)
+    books = Books(runtime, reader, reader, names)
+    engine.attach_books(books)
+    engine.set_risk_engine(_risk(scenario.risk, folder))
+    drawn = LatencyStats()
+    feeds: dict[str, Feed] = {}
+    streams = []
+    for number, tape in enumerate(loaded.tapes):
+        on_tape = {m.index: i for i, m in enumerate(loaded.markets) if m.tape == number}
+        if not on_tape:
+            continue
+        name = next(m.instrument.venue for m in loaded.markets if m.tape == number)
+        feed = Feed(latency_of(_venue(scenario, name).feed), runtime.rng(f"{name}.feed.{number}"), drawn)
+        feeds.setdefault(name, feed)
+        count = len(loaded.manifests[number].markets)
+        indices = [on_tape.get(i, -1) for i in range(count)]
+        reader_of_tape = TapeReader(tape, markets=sorted(on_tape))
+        streams.append(TapeStream(Shifted(reader_of_tape, loaded.shifts_ns[number]), indices, feed))
+    traded = tuple(scenario.strategy.markets or names)
+    strategy, params = _strategy(scenario.strategy, loaded, folder)
+    return Parts(loaded, kernel, engine, venues, books, streams, drawn, feeds, strategy, params, traded)
+
+
+def _span(market: LoadedMarket) -> MarketSpan:
+    info, inst = market.info, market.instrument
+    end = inst.one_i if inst.kind is InstrumentKind.BINARY else None
+    return MarketSpan(info.price_gcd_i, info.size_gcd_lots, inst.tick_i, end)
+
+
+def _venue(scenario: model.Scenario, name: str) -> model.Venue:
+    return scenario.venues.get(name, model.Venue())
+
+
+def latency_of(item: model.Latency) -> LatencyKind:
+    """The latency model a scenario names; ms may have decimals."""
+    ns = int(item.ms * 1_000_000)
+    if item.model == "constant" or ns == 0:
+        return ConstantLatency(ns)
+    return LognormalLatency(ns, str(item.sigma))
+
+
+def _venues(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay) -> dict[str, SimulatedVenue]:
+    venues = {}
+    for name in dict.fromkeys(market.instrument.venue for market in loaded.markets):
+        item = _venue(scenario, name)
+        legs = LatencyModel(latency_of(item.feed), latency_of(item.entry), latency_of(item.response))
+        markets = {i: m.instrument for i, m in enumerate(loaded.markets) if m.instrument.venue == name}
+        venues[name] = SimulatedVenue(runtime, kernel, name, markets, plugins.venue(name).profile, legs)
+    return venues
+
+
+def _fund(
+    scenario: model.Scenario, loaded: Loaded, venues: Mapping[str, SimulatedVenue], engine: ExecutionEngine
+) -> None:
+    """Starting balances and split sets, at the venue and in the portfolio."""
+    for name, venue in venues.items():
+        item = _venue(scenario, name)
+        assets = _assets(loaded, name)
+        quotes = {m.instrument.quote.name for m in loaded.markets if m.instrument.venue == name}
+        for asset_name, amount in item.balances.items():
+            if asset_name not in assets:
+                known = ", ".join(sorted(assets))
+                raise ConfigError(f"venues.{name}.balances: no asset {asset_name!r}", f"its markets use: {known}")
+            units = _amount(assets[asset_name], amount, f"venues.{name}.balances.{asset_name}")
+            venue.deposit(asset_name, units)
+            if asset_name in quotes:
+                engine.portfolio.deposit(assets[asset_name], units)
+        for market_id, size in item.sets.items():
+            found = next((m for m in loaded.markets if m.id == market_id and m.instrument.venue == name), None)
+            if found is None or found.instrument.complement is None:
+                raise ConfigError(f"venues.{name}.sets: {market_id!r} is not a binary market of {name}", "")
+            lots = found.instrument.grid.lots(size)
+            venue.split(market_id, lots)
+            engine.portfolio.split(market_id, lots)
+
+
+def _assets(loaded: Loaded, venue: str) -> dict[str, Asset]:
+    found: dict[str, Asset] = {}
+    for market in loaded.markets:
+        inst = market.instrument
+        if inst.venue == venue:
+            for asset in (inst.quote, inst.base, *([inst.complement] if inst.complement else [])):
+                found[asset.name] = asset
+    return found
+
+
+def _amount(asset: Asset, amount: Decimal, where: str) -> int:
+    try:
+        return asset.amount(amount)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {error}", "") from None
+
+
+def _engine_config(item: model.Engine) -> EngineConfig:
+    limits = {venue: RateLimiterConfig(limit.per_s, limit.burst) for venue, limit in item.rate_limits.items()}
+    validator = ValidatorConfig(
+        size_min=item.size_min, size_max=item.size_max, size_bounds=dict(item.size_bounds),
+        price_bounds=dict(item.price_bounds),
+    )  # fmt: skip
+    return EngineConfig(
+        validator=validator, rate_limits=limits, enable_risk_checks=item.enable_risk_checks,
+        enable_validation=item.enable_validation, enable_metrics=item.enable_metrics,
+    )  # fmt: skip
+
+
+def _risk(item: model.Risk, folder: Path) -> RiskEngine:
+    policies = policies_of(item.policies, "risk.policies")
+    if item.file is not None:
+        policies += load_policies(folder / item.file)
+    return RiskEngine(policies)
+
+
+def _strategy(item: model.Strategy, loaded: Loaded, folder: Path) -> tuple[StrategyRun, Mapping[str, Any]]:
+    if item.orders is not None:
+        instruments = {market.id: market.instrument for market in loaded.markets}
+        script = load_script(folder / item.orders, instruments, loaded.start_ns, loaded.end_ns)
+        return shipped("orders"), {**item.params, "orders": script}
+    if item.file is not None:
+        return from_file(folder / item.file), item.params
+    return shipped(item.name or ""), item.params

@@ -1,0 +1,188 @@
+"""Run a scenario in virtual time against the simulated exchange, and say what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from execsim.core.units import NS_PER_S
+from execsim.engine.context import Context
+from execsim.exchange import TapeMarket
+from execsim.journal import HashJournal, SqliteJournal, discard
+from execsim.ports import Journal, Priority
+from execsim.report.run import EquitySampler, PriceSampler, RunRecord
+from execsim.runtime import VirtualRuntime
+from execsim.scenario import model
+from execsim.scenario.build import Loaded, Parts, join, load_data
+from execsim.scenario.summary import Tally, summarise
+from execsim.tape.merge import merged
+
+DRAIN_NS: Final = 10 * NS_PER_S
+"""Virtual time after the last row in which answers on their way still arrive."""
+SAMPLES: Final = 2_000
+"""Equity and price samples of a run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run is: for people watching; `pnl` by quote asset as text."""
+
+    rows: int
+    rows_total: int
+    now_ns: int
+    pnl: str
+
+
+@dataclass(slots=True)
+class Finished:
+    """A run that ended: its record for reports and its summary (`execsim run --json`)."""
+
+    record: RunRecord
+    summary: dict[str, Any]
+
+
+def run(
+    scenario: model.Scenario,
+    name: str,
+    folder: Path,
+    out: Path | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    loaded: Loaded | None = None,
+) -> Finished:
+    """Replay a scenario to its end. `folder` is what its paths are relative to; `out` receives journal.sqlite.
+
+    Errors: ExecError (the scenario or its data is wrong); an exception of the user's strategy passes through.
+    """
+    loaded = loaded or load_data(scenario, folder)
+    runtime = VirtualRuntime(scenario.seed, loaded.start_ns)
+    journal = _journal(scenario.journal.mode, out)
+    try:
+        parts = join(scenario, loaded, runtime, journal, folder)
+        session = _Session(scenario, name, parts, runtime, journal, on_progress)
+        started = time.perf_counter()
+        runtime.run(main=session.main())
+        wall_s = time.perf_counter() - started
+        return session.finish(wall_s)
+    finally:
+        journal.close()
+
+
+def _journal(mode: Literal["full", "batched", "off"], out: Path | None) -> Journal:
+    if out is None or mode == "off":
+        return HashJournal()
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "journal.sqlite"
+    discard(path)
+    return SqliteJournal(path, mode)
+
+
+class _Session:
+    """One run from first row to last answer."""
+
+    def __init__(
+        self,
+        scenario: model.Scenario,
+        name: str,
+        parts: Parts,
+        runtime: VirtualRuntime,
+        journal: Journal,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._scenario = scenario
+        self._name = name
+        self._parts = parts
+        self._runtime = runtime
+        self._journal = journal
+        self._on_progress = on_progress
+        self._rows_total = sum(market.info.rows for market in parts.loaded.markets)
+        self._tally = Tally(parts.engine)
+        quotes = list(dict.fromkeys(m.instrument.quote.name for m in parts.loaded.markets))
+        self._equity = EquitySampler([m.id for m in parts.loaded.markets], quotes)
+        self._prices = {m.id: PriceSampler() for m in parts.loaded.markets}
+
+    async def main(self) -> None:
+        parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
+        names = [market.id for market in loaded.markets]
+        handlers = [parts.venues[market.instrument.venue] for market in loaded.markets]
+        tape = TapeMarket(runtime, parts.kernel, merged(parts.streams), names, parts.books, handlers, self._at_chunk)
+        self._schedule_resolutions()
+        context = Context(
+            parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
+        )
+        strategy = runtime.spawn(parts.strategy(context), "strategy", daemon=True)
+        sampler = runtime.spawn(self._sample(), "samples", daemon=True)
+        await runtime.spawn(tape.run(), "tape").join()
+        ends = [m.resolve_ns for m in loaded.markets if m.resolve_ns is not None]
+        await runtime.sleep_until(max([runtime.now_ns(), *ends]) + NS_PER_S, Priority.LAST)
+        parts.books.end()
+        await parts.engine.cancel_all()
+        await runtime.sleep(DRAIN_NS)
+        strategy.cancel()
+        sampler.cancel()
+        for venue in parts.venues.values():
+            venue.ledger.check()
+
+    def _schedule_resolutions(self) -> None:
+        """Payouts the scenario knows and the tape does not: at the venue at their time, to us a feed latency later."""
+        for index, market in enumerate(self._parts.loaded.markets):
+            if market.resolve_ns is None or market.payoff_i is None:
+                continue
+            venue, feed = self._parts.venues[market.instrument.venue], self._parts.feeds[market.instrument.venue]
+            seen_ns = market.resolve_ns + feed.one()
+            sink, payoff_i = self._parts.books.on_resolve, market.payoff_i
+            self._runtime.call_at(market.resolve_ns, venue.on_resolve, index, payoff_i, priority=Priority.VENUE)
+            self._runtime.call_at(seen_ns, sink, market.id, seen_ns, payoff_i)
+
+    def _at_chunk(self, now_ns: int) -> None:
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._parts.kernel.rows, self._rows_total, now_ns, self._pnl_text()))
+
+    def _pnl_text(self) -> str:
+        totals = self._parts.engine.portfolio.totals(self._parts.engine.marks())
+        return ", ".join(f"{total.asset.decimal(total.net):+.2f} {name}" for name, total in totals.items())
+
+    async def _sample(self) -> None:
+        loaded = self._parts.loaded
+        step = max(1, (loaded.end_ns - loaded.start_ns) // SAMPLES)
+        while True:
+            self._take_sample()
+            await self._runtime.sleep_until(self._runtime.now_ns() + step, Priority.LAST)
+
+    def _take_sample(self) -> None:
+        now_ns, engine, books = self._runtime.now_ns(), self._parts.engine, self._parts.books
+        for market, sampler in self._prices.items():
+            top = books.top(market)
+            if top.bid_i is not None or top.ask_i is not None:
+                sampler.add(now_ns, top.bid_i, top.ask_i)
+        totals = engine.portfolio.totals(engine.marks())
+        lots = {market: position.net_lots for market, position in engine.portfolio.positions.items()}
+        self._equity.add(now_ns, lots, {name: total.net for name, total in totals.items()})
+        self._at_chunk(now_ns)
+
+    def finish(self, wall_s: float) -> Finished:
+        """The record and the summary, after the run."""
+        self._take_sample()
+        parts, loaded = self._parts, self._parts.loaded
+        found = ((market.id, parts.engine.view.mark_i(market.id)) for market in loaded.markets)
+        marks = {name: mark_i for name, mark_i in found if mark_i is not None}
+        summary = summarise(self._scenario, self._name, parts, self._tally, self._journal.digest(), marks, wall_s)
+        record = RunRecord(
+            scenario=self._name,
+            mode="backtest",
+            seed=self._scenario.seed,
+            start_ns=loaded.start_ns,
+            end_ns=self._runtime.now_ns(),
+            wall_s=wall_s,
+            summary=summary,
+            instruments={market.id: market.instrument for market in loaded.markets},
+            orders=parts.engine.order_tracker.get_all_orders(),
+            fills=self._tally.fills,
+            positions=parts.engine.get_all_positions(),
+            marks={market.id: marks.get(market.id) for market in loaded.markets},
+            equity=self._equity.series(),
+            prices={name: sampler.series() for name, sampler in self._prices.items()},
+        )
+        return Finished(record, summary)

@@ -1,0 +1,168 @@
+"""What a run did, as the one JSON object of `execsim run --json`. Money is decimal strings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from execsim.core.events import OrderUpdate
+from execsim.core.instrument import Instrument, Outcome
+from execsim.core.lifecycle import OrderEvent
+from execsim.core.order import Fill, Order, OrderStatus
+from execsim.core.units import plain
+from execsim.engine.session import ExecutionEngine
+from execsim.exchange.latency import LatencyStats
+from execsim.scenario import model
+from execsim.scenario.build import Parts, latency_of
+
+
+class Tally:
+    """Counts what happens to orders while the run goes on, and keeps the fills."""
+
+    def __init__(self, engine: ExecutionEngine) -> None:
+        self.counts: Counter[str] = Counter()
+        self.fills: list[tuple[Order, Fill]] = []
+        engine.subscribe(self._note)
+
+    def _note(self, update: OrderUpdate) -> None:
+        if update.event is OrderEvent.SEND:
+            self.counts["submitted"] += 1
+        elif update.event is OrderEvent.ACK and update.before is OrderStatus.SUBMITTING:
+            self.counts["accepted"] += 1
+        if update.fill is not None and update.event in (OrderEvent.FILL, OrderEvent.DONE):
+            self.fills.append((update.order, update.fill))
+        if update.after is not update.before and update.after in (
+            OrderStatus.REJECTED, OrderStatus.CANCELLED, OrderStatus.FILLED, OrderStatus.EXPIRED,
+        ):  # fmt: skip
+            self.counts[update.after] += 1
+
+    def orders(self, engine: ExecutionEngine) -> dict[str, int]:
+        unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.get_active_orders())
+        names = ("submitted", "accepted", "rejected", "cancelled", "filled", "expired")
+        return {**{name: self.counts[name] for name in names}, "unknown": unknown}
+
+
+def summarise(
+    scenario: model.Scenario, name: str, parts: Parts, tally: Tally, journal_sha256: str, marks: Mapping[str, int],
+    wall_s: float,
+) -> dict[str, Any]:  # fmt: skip
+    """The summary object; see README, "What a run prints"."""
+    loaded, engine = parts.loaded, parts.engine
+    rows = parts.kernel.rows
+    defects: Counter[str] = Counter()
+    for manifest in loaded.manifests:
+        defects.update(manifest.defects)
+    return {
+        "scenario": name,
+        "mode": "backtest",
+        "seed": scenario.seed,
+        "data_sha256": loaded.data_sha256,
+        "journal_sha256": journal_sha256,
+        "coverage": dict(loaded.coverage),
+        "events": rows,
+        "events_per_s": round(rows / wall_s) if wall_s else 0,
+        "orders": tally.orders(engine),
+        "fills": fills_summary(tally.fills, _finals(parts, marks)),
+        "pnl": {
+            asset: {key: plain(value) for key, value in total.decimals().items()}
+            for asset, total in engine.portfolio.totals(marks).items()
+        },
+        "positions": {m.id: position_summary(parts, m.id, marks.get(m.id)) for m in loaded.markets},
+        "metrics": engine.metrics.snapshot(),
+        "latency_ns": _latency(parts),
+        "wall_s": round(wall_s, 3),
+        "defects": dict(sorted(defects.items())),
+        "gaps": sum(len(manifest.gaps) for manifest in loaded.manifests),
+        "rate_limited_by_venue": {name: venue.limits.hits for name, venue in parts.venues.items()},
+        "assumptions": assumptions(scenario, parts),
+    }
+
+
+def _finals(parts: Parts, marks: Mapping[str, int]) -> dict[str, int]:
+    """YES price each market's tokens are worth at the end: the payoff, else the mark."""
+    finals = dict(marks)
+    for market in parts.loaded.markets:
+        payoff_i = parts.books.payoff_i(market.id)
+        if payoff_i is not None:
+            finals[market.id] = payoff_i
+    return finals
+
+
+def fills_summary(fills: list[tuple[Order, Fill]], finals: Mapping[str, int]) -> dict[str, Any]:
+    """Count, size and value of fills, by cause and by evidence. `pnl` values each fill at the end price, after fees."""
+    by_cause: dict[str, list[tuple[Order, Fill]]] = {}
+    by_evidence: dict[str, list[tuple[Order, Fill]]] = {}
+    for order, fill in fills:
+        by_cause.setdefault(str(fill.cause), []).append((order, fill))
+        by_evidence.setdefault(str(fill.evidence), []).append((order, fill))
+    return {
+        **_fill_group(fills, finals),
+        "by_cause": {cause: _fill_group(group, finals) for cause, group in sorted(by_cause.items())},
+        "by_evidence": {kind: _fill_group(group, finals) for kind, group in sorted(by_evidence.items())},
+    }
+
+
+def _fill_group(group: list[tuple[Order, Fill]], finals: Mapping[str, int]) -> dict[str, Any]:
+    size = sum((order.instrument.grid.size(fill.lots) for order, fill in group), Decimal(0))
+    value: dict[str, Decimal] = {}
+    for order, fill in group:
+        inst = order.instrument
+        earned = inst.quote.decimal(earned_units(inst, fill, finals.get(inst.market)))
+        value[inst.quote.name] = value.get(inst.quote.name, Decimal(0)) + earned
+    return {"count": len(group), "size": plain(size), "pnl": {name: plain(v) for name, v in value.items()}}
+
+
+def earned_units(instrument: Instrument, fill: Fill, final_i: int | None) -> int:
+    """Cash of a fill less its fee plus what its tokens are worth at the end, in quote units (0 without an end price)."""
+    if final_i is None:
+        return 0
+    price_i = final_i if fill.outcome is Outcome.YES else instrument.one_i - final_i
+    return fill.cash - fill.fee + fill.side.sign * instrument.cash(price_i, fill.lots)
+
+
+def position_summary(parts: Parts, market: str, mark_i: int | None) -> dict[str, Any]:
+    position = parts.engine.portfolio.position(market)
+    inst = position.instrument
+    unrealised = 0 if mark_i is None else position.unrealised(mark_i)
+    avg = position.avg_price
+    return {
+        "net": plain(position.size),
+        "yes": plain(inst.grid.size(position.yes_lots)),
+        "no": plain(inst.grid.size(position.no_lots)),
+        "avg_price": None if avg is None else plain(round(avg, 8)),
+        "mark": None if mark_i is None else plain(inst.grid.price(mark_i)),
+        "realised": plain(inst.quote.decimal(position.realised)),
+        "unrealised": plain(inst.quote.decimal(unrealised)),
+        "fees": plain(inst.quote.decimal(position.fees)),
+        "asset": inst.quote.name,
+    }
+
+
+def _latency(parts: Parts) -> dict[str, dict[str, int]]:
+    legs = {"feed": [parts.feed_drawn]}
+    legs["entry"] = [venue.entry.drawn for venue in parts.venues.values()]
+    legs["response"] = [venue.response.drawn for venue in parts.venues.values()]
+    return {leg: LatencyStats.merged(stats).summary() for leg, stats in legs.items()}
+
+
+def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
+    """What a reader must know before believing the numbers, in plain words."""
+    said = list(scenario.notes)
+    for market in scenario.markets:
+        if market.resolve is not None:
+            source = f" ({market.resolve.source})" if market.resolve.source else ""
+            said.append(f"{market.id}: payoff {market.resolve.payoff} is stated by the scenario, not recorded{source}")
+    for item, manifest in zip(scenario.data, parts.loaded.manifests, strict=True):
+        said += manifest.notes
+        if item.start_at is not None:
+            what = item.tape or ", ".join(item.sources) or "synthetic rows"
+            said.append(f"{what} is replayed as if it began at {item.start_at.isoformat()}")
+    for name in parts.venues:
+        venue = scenario.venues.get(name, model.Venue())
+        for leg in ("feed", "entry", "response"):
+            about = latency_of(getattr(venue, leg)).about
+            if about.startswith("unrealistic"):
+                said.append(f"{name}: {leg} latency is {about}")
+    return list(dict.fromkeys(said))
