@@ -109,6 +109,7 @@ def instrument(info: MarketInfo, overrides: Mapping[str, Any]) -> Instrument:
         size_step_lots=grid.lots(info.size_step),
         size_min_lots=grid.lots(overrides.get("size_min", info.size_min)),
         notional_min=quote.amount(overrides.get("notional_min", info.notional_min)),
+        notional_min_taker_buys_only=True,
         price_min_i=1,  # the tick may become finer while the market trades: the tick rule bounds the price then
         price_max_i=grid.price_i(1) - 1,
         fees=BinaryFee(_fee_rate(info, overrides)),

@@ -48,7 +48,9 @@ class Instrument:
 
     `base` is what one lot is made of; for a BINARY market it is the YES token and `complement` the NO token.
     `tick_i` is the divisibility rule at the start of the tape (it may change with time); `price_min_i`/`price_max_i`
-    bound an order's price, None where the venue has no bound. `cash_rounding` is the named rounding of price x size.
+    bound an order's price, None where the venue has no bound. `notional_min` (quote units) binds every order, or, with
+    `notional_min_taker_buys_only`, only buys that must match at once (Polymarket: what rests may be worth less than a
+    dollar). `cash_rounding` is the named rounding of price x size.
     """
 
     venue: str
@@ -63,6 +65,7 @@ class Instrument:
     size_min_lots: int = 1
     size_max_lots: int | None = None
     notional_min: int = 0
+    notional_min_taker_buys_only: bool = False
     price_min_i: int | None = None
     price_max_i: int | None = None
     fees: FeeSchedule = field(default_factory=NoFee)

@@ -164,6 +164,11 @@ class Order:
         return None if self.price_i is None else self.instrument.canonical_i(self.price_i, self.outcome)
 
     @property
+    def is_immediate(self) -> bool:
+        """Whether it never rests: market, IOC and FOK orders."""
+        return self.type is OrderType.MARKET or self.tif in (TimeInForce.IOC, TimeInForce.FOK)
+
+    @property
     def signed_remaining_lots(self) -> int:
         """What is left, signed by its effect on the net YES position."""
         return self.book_side.sign * self.remaining_lots

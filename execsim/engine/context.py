@@ -128,13 +128,13 @@ class Context:
     def place_i(
         self,
         market: str,
-        side: Side,
+        side: Side | str,
         price_i: int | None,
         lots: int | None,
         *,
-        type: OrderType = OrderType.LIMIT,
-        tif: TimeInForce = TimeInForce.GTC,
-        outcome: Outcome = Outcome.YES,
+        type: OrderType | str = OrderType.LIMIT,
+        tif: TimeInForce | str = TimeInForce.GTC,
+        outcome: Outcome | str = Outcome.YES,
         amount: int | None = None,
         expire_ns: int | None = None,
         tag: str = "",
@@ -145,7 +145,19 @@ class Context:
         order_id = engine.new_order_id()
         now_ns = self._runtime.now_ns()
         order = Order(
-            order_id, instrument, side, type, tif, lots, amount, price_i, outcome, expire_ns, now_ns, now_ns, tag=tag
+            order_id,
+            instrument,
+            _named(Side, side, "side"),
+            _named(OrderType, type, "type"),
+            _named(TimeInForce, tif, "tif"),
+            lots,
+            amount,
+            price_i,
+            _named(Outcome, outcome, "outcome"),
+            expire_ns,
+            now_ns,
+            now_ns,
+            tag=tag,
         )
         return self._start(order, None)
 

@@ -257,7 +257,9 @@ class OrderValidator:
             )
         # a market order by size has no price yet: the venue judges its value
         priced = order.size_lots is None or order.price_i is not None
-        if priced and notional < instrument.notional_min:
+        taker_buy = order.is_immediate and order.side is Side.BUY
+        bound = taker_buy or not instrument.notional_min_taker_buys_only
+        if priced and bound and notional < instrument.notional_min:
             low = _money(order, instrument.notional_min)
             what = _below("value", _money(order, notional), low)
             return Refusal("notional_min", f"{what} {instrument.quote.name}", "raise price x size")

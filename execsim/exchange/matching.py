@@ -69,7 +69,7 @@ class TapeMatching:
         plan.complete = self._is_complete(order, plan)
         if order.tif is TimeInForce.FOK and not plan.complete:
             plan.refusal = self._no(order, "fok")
-        elif not plan.levels and self._immediate(order) and "ioc_no_match" in self._profile.texts:
+        elif not plan.levels and order.is_immediate and "ioc_no_match" in self._profile.texts:
             plan.refusal = self._no(order, "ioc_no_match")
         return plan
 
@@ -106,10 +106,6 @@ class TapeMatching:
             return False
         last = order.outcome_price_i(plan.levels[-1][0])
         return order.instrument.lots_for(order.left_quote - plan.cash, last) == 0
-
-    @staticmethod
-    def _immediate(order: VenueOrder) -> bool:
-        return order.type is OrderType.MARKET or order.tif in (TimeInForce.IOC, TimeInForce.FOK)
 
     def _no(self, order: VenueOrder, rule: str) -> ExecError:
         return refuse(order.instrument.venue, self._profile, rule, order_id=order.id, market=order.instrument.market)
@@ -166,7 +162,7 @@ class TapeMatching:
     def claim(self, order: VenueOrder, plan: Plan) -> ExecError | None:
         """Check the money for the whole order and reserve that of the part that will rest."""
         inst, account = order.instrument, self._account
-        rests = not self._immediate(order)
+        rests = not order.is_immediate
         claim = self.claim_amount(order, order.left_lots - plan.lots) if rests else 0
         now = inst.base_amount(plan.lots) if order.side is Side.SELL else plan.cash + plan.fees
         needed = claim + (0 if self._profile.shorting else now)

@@ -68,6 +68,11 @@ class VenueOrder:
         return inst.quote.name if self.side is Side.BUY else inst.asset_of(self.outcome).name
 
     @property
+    def is_immediate(self) -> bool:
+        """Whether it never rests: market, IOC and FOK orders."""
+        return self.type is OrderType.MARKET or self.tif in (TimeInForce.IOC, TimeInForce.FOK)
+
+    @property
     def is_open(self) -> bool:
         return not self.status.is_terminal
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from execsim.core.errors import ExecError
 from execsim.core.instrument import InstrumentKind
-from execsim.core.order import OrderType, TimeInForce
+from execsim.core.order import OrderType, Side, TimeInForce
 from execsim.core.units import NOTIONAL_MAX
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
@@ -84,7 +84,8 @@ class Gate:
             if price_i * order.size_lots >= NOTIONAL_MAX:
                 return self._no("bound", order, value=price_i * order.size_lots)
             value = inst.cash(price_i, order.size_lots)
-        applies = inst.kind is InstrumentKind.SPOT or order.type is OrderType.MARKET
+        taker_buy = order.is_immediate and order.side is Side.BUY
+        applies = taker_buy or not inst.notional_min_taker_buys_only
         if applies and value < inst.notional_min:
             value_min = inst.quote.decimal(inst.notional_min)
             return self._no("notional_min", order, value=inst.quote.decimal(value), min=value_min)

@@ -118,7 +118,8 @@ def _notice(record: RunRecord) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Begins with a capital, unless its first word is a name (an id, a file, a number)."""
+    return text[:1].upper() + text[1:] if text.split(" ", 1)[0].isalpha() else text
 
 
 def _tiles(record: RunRecord) -> str:

@@ -28,7 +28,7 @@ class Tally:
 
     def _note(self, update: OrderUpdate) -> None:
         if update.event is OrderEvent.SEND:
-            self.counts["submitted"] += 1
+            self.counts["sent"] += 1
         elif update.event is OrderEvent.ACK and update.before is OrderStatus.SUBMITTING:
             self.counts["accepted"] += 1
         if update.fill is not None and update.event in (OrderEvent.FILL, OrderEvent.DONE):
@@ -39,9 +39,11 @@ class Tally:
             self.counts[update.after] += 1
 
     def orders(self, engine: ExecutionEngine) -> dict[str, int]:
+        """`submitted`: given to the engine; `sent`: handed to a venue; `accepted`: booked there; then how they ended."""
         unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.get_active_orders())
-        names = ("submitted", "accepted", "rejected", "cancelled", "filled", "expired")
-        return {**{name: self.counts[name] for name in names}, "unknown": unknown}
+        names = ("sent", "accepted", "rejected", "cancelled", "filled", "expired")
+        counts = {name: self.counts[name] for name in names}
+        return {"submitted": len(engine.order_tracker.get_all_orders()), **counts, "unknown": unknown}
 
 
 def summarise(
