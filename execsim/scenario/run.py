@@ -117,11 +117,11 @@ class _Session:
         await runtime.spawn(tape.run(), "tape").join()
         ends = [m.resolve_ns for m in loaded.markets if m.resolve_ns is not None]
         await runtime.sleep_until(max([runtime.now_ns(), *ends]) + NS_PER_S, Priority.LAST)
+        sampler.cancel()
         parts.books.end()
         await parts.engine.cancel_all()
         await runtime.sleep(DRAIN_NS)
         strategy.cancel()
-        sampler.cancel()
         for venue in parts.venues.values():
             venue.ledger.check()
 
