@@ -2,6 +2,18 @@
 
 from execsim.testing.books import MemoryJournal, MockBooks
 from execsim.testing.clock import StepRuntime
+from execsim.testing.memory_sink import MemorySink, SinkRow
 from execsim.testing.mock_venue import Ack, Call, MockVenue, Refuse, Silence
 
-__all__ = ["Ack", "Call", "MemoryJournal", "MockBooks", "MockVenue", "Refuse", "Silence", "StepRuntime"]
+__all__ = [
+    "Ack",
+    "Call",
+    "MemoryJournal",
+    "MemorySink",
+    "MockBooks",
+    "MockVenue",
+    "Refuse",
+    "Silence",
+    "SinkRow",
+    "StepRuntime",
+]

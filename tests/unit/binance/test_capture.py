@@ -66,8 +66,8 @@ def small(futures: bool = False) -> Lines:
 def test_futures_2024_agrees_with_every_ticker(sink: Any) -> None:
     IMPORTER.run([DATA / "usdm_btcusdt_20240808.gz"], {}, sink)
     assert (sink.checks["book_ticker_checked"], sink.checks["book_ticker_ok"]) == (6545, 6545)
-    assert sink.count(Kind.TRADE) == 21_313
-    assert sink.count(Kind.SNAPSHOT) == 2000
+    assert len(sink.of(Kind.TRADE)) == 21_313
+    assert len(sink.of(Kind.SNAPSHOT)) == 2000
     assert not sink.gaps
     assert not sink.defects
     market = sink.markets[0]
@@ -78,14 +78,14 @@ def test_futures_2024_agrees_with_every_ticker(sink: Any) -> None:
 def test_futures_2023_in_microseconds_agrees_with_every_ticker(sink: Any) -> None:
     IMPORTER.run([DATA / "usdm_btcusdt_20230404.dat.gz"], {}, sink)
     assert (sink.checks["book_ticker_checked"], sink.checks["book_ticker_ok"]) == (4322, 4322)
-    assert 1_680_652_700 * 10**9 < sink.chunks[0][1]["ts_recv_ns"][0] < 1_680_652_800 * 10**9
+    assert 1_680_652_700 * 10**9 < sink.data[0].ts_recv_ns < 1_680_652_800 * 10**9
     assert any("99 markPrice messages ignored" in note for note in sink.notes)
 
 
 def test_spot_alone_agrees_with_every_ticker(sink: Any) -> None:
     IMPORTER.run([DATA / "spot_btcusdt_20240808.gz"], {}, sink)
     assert (sink.checks["book_ticker_checked"], sink.checks["book_ticker_ok"]) == (3449, 3449)
-    assert sink.count(Kind.TRADE) == 9757
+    assert len(sink.of(Kind.TRADE)) == 9757
     assert (sink.markets[0].market, sink.markets[0].price_unit) == ("BTCUSDT", "0.01")
 
 
@@ -93,11 +93,11 @@ def test_two_spot_files_are_one_recording(sink: Any) -> None:
     IMPORTER.run([DATA / "spot_btcusdt_20240808.gz", DATA / "spot_btcusdt_20240809.gz"], {}, sink)
     # Twice the second file's depth message lacks a level of 0.00076 and 0.002 BTC that the ticker shows: the venue's doing.
     assert (sink.checks["book_ticker_checked"], sink.checks["book_ticker_ok"]) == (6492, 6490)
-    assert sink.count(Kind.TRADE) == 9757 + 10_147
+    assert len(sink.of(Kind.TRADE)) == 9757 + 10_147
     assert not sink.gaps
     assert not sink.defects
-    assert {source for source, _ in sink.chunks} == {0, 1}
-    assert sink.count(Kind.SNAPSHOT) == 2000
+    assert {row.source for row in sink.data} == {0, 1}
+    assert len(sink.of(Kind.SNAPSHOT)) == 2000
 
 
 def test_second_spot_file_alone_has_no_snapshot(sink: Any) -> None:
@@ -167,7 +167,7 @@ def test_missing_updates_open_a_gap_until_a_new_snapshot(futures: bool, sink: An
     # The venue's book is unknown from the last row before the break; the break is learned 30 s later.
     assert opened.ts_venue_ns == trades[0].ts_venue_ns
     assert opened.ts_recv_ns > trades[0].ts_recv_ns + 30 * 10**9 - 10**7
-    shot = sink.all[sink.all.index(closed) + 1]
+    shot = sink.data[sink.data.index(closed) + 1]
     assert shot.kind == Kind.SNAPSHOT
     assert shot.flags == Flag.FIRST | Flag.RESYNC
     assert [(gap.start_ns, gap.end_ns, gap.why) for gap in sink.gaps] == [
@@ -184,7 +184,7 @@ def test_a_gap_without_a_new_snapshot_lasts_to_the_end(sink: Any, tmp_path: Path
     lines.trade(1, "10.00", "0.1", True)
     IMPORTER.run([lines.write(tmp_path)], {}, sink)
     assert [row.size_i for row in sink.of(Kind.GAP)] == [1]
-    assert sink.gaps[0].end_ns == sink.all[-1].ts_venue_ns
+    assert sink.gaps[0].end_ns == sink.data[-1].ts_venue_ns
     assert any("stays unknown to the end" in note for note in sink.notes)
 
 
@@ -236,9 +236,9 @@ def test_aggregate_trades_serve_only_without_single_trades(sink: Any, tmp_path: 
     IMPORTER.run([lines.write(tmp_path)], {}, sink)
     assert len(sink.of(Kind.TRADE)) == 1
     lines.trade(1, "10.00", "0.2", True)
-    before = len(sink.all)
+    before = len(sink.data)
     IMPORTER.run([lines.write(tmp_path)], {}, sink)
-    assert [r.size_i for r in sink.all[before:] if r.kind == Kind.TRADE] == [2]
+    assert [r.size_i for r in sink.data[before:] if r.kind == Kind.TRADE] == [2]
 
 
 def test_a_wrong_book_fails_the_check(sink: Any, tmp_path: Path) -> None:

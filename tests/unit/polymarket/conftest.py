@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from execsim.tape.schema import COLUMNS, Flag, GapInfo, Importer, Kind, MarketInfo, SideCode, SourceInfo
+from execsim.tape.schema import Flag, Importer, Kind, SideCode
+from execsim.testing import MemorySink, SinkRow
 from execsim_polymarket.archive import PolymarketFrames
 from execsim_polymarket.book import Scale, book_hash
 
@@ -23,19 +23,7 @@ T0_MS = 1_776_259_500_000
 Levels = tuple[tuple[int, int], ...]
 
 
-class Row(NamedTuple):
-    """One row, in RowBuffer's column order."""
-
-    ts_venue_ns: int
-    ts_recv_ns: int
-    market: int
-    kind: int
-    side: int
-    price_i: int
-    size_i: int
-    aggressor: int
-    order_id: int
-    flags: int
+Row = SinkRow
 
 
 class Book:
@@ -57,52 +45,8 @@ class Book:
         return tuple(sorted(self.sides[SideCode.BID].items())), tuple(sorted(self.sides[SideCode.ASK].items()))
 
 
-class ListSink:
-    """Collects what an importer says."""
-
-    def __init__(self) -> None:
-        self.data: list[Row] = []
-        self.markets: list[MarketInfo] = []
-        self.sources: list[SourceInfo] = []
-        self.gaps: list[GapInfo] = []
-        self.defects: Counter[str] = Counter()
-        self.checks: Counter[str] = Counter()
-        self.notes: list[str] = []
-
-    def source(self, info: SourceInfo) -> int:
-        self.sources.append(info)
-        return len(self.sources) - 1
-
-    def market(self, info: MarketInfo) -> int:
-        for index, known in enumerate(self.markets):
-            if known.market == info.market:
-                return index
-        self.markets.append(info)
-        return len(self.markets) - 1
-
-    def rows(self, source: int, columns: Mapping[str, Any]) -> None:
-        assert list(columns) == [name for name in COLUMNS if name != "seq"]
-        self.data += [Row(*row) for row in zip(*columns.values(), strict=True)]
-
-    def gap(self, info: GapInfo) -> None:
-        self.gaps.append(info)
-
-    def defect(self, name: str, count: int = 1) -> None:
-        self.defects[name] += count
-
-    def check(self, name: str, ok: bool, count: int = 1) -> None:
-        self.checks[f"{name}_checked"] += count
-        self.checks[f"{name}_ok"] += count * ok
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-    def of(self, *kinds: Kind) -> list[Row]:
-        return [row for row in self.data if row.kind in kinds]
-
-    def oracle(self, name: str) -> tuple[int, int]:
-        """(ok, checked)"""
-        return self.checks[f"{name}_ok"], self.checks[f"{name}_checked"]
+class ListSink(MemorySink):
+    """Knows the books its rows make."""
 
     def final(self) -> dict[str, tuple[Levels, Levels]]:
         """Condition id -> the book after the last row."""

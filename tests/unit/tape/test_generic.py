@@ -33,7 +33,7 @@ def table(path: Path, rows: list[str], head: str = HEAD, name: str = "m.csv") ->
 
 def test_the_hand_written_file_needs_no_options(sink: Any) -> None:
     IMPORTER.run([DATA / "hand_written.csv"], {}, sink)
-    assert [(r.kind, r.side, r.price_i, r.size_i, r.aggressor, r.flags) for r in sink.all] == [
+    assert [(r.kind, r.side, r.price_i, r.size_i, r.aggressor, r.flags) for r in sink.data] == [
         (Kind.SNAPSHOT, 1, 51, 100, 0, Flag.FIRST),
         (Kind.SNAPSHOT, 1, 50, 250, 0, 0),
         (Kind.SNAPSHOT, -1, 53, 80, 0, 0),
@@ -46,7 +46,7 @@ def test_the_hand_written_file_needs_no_options(sink: Any) -> None:
         (Kind.LEVEL, -1, 53, 0, 0, Flag.LAST),
     ]
     first = int(datetime(2024, 8, 8, 23, 54, 15, tzinfo=UTC).timestamp()) * 10**9
-    assert (sink.all[0].ts_venue_ns, sink.all[0].ts_recv_ns) == (first, NO_TIME)
+    assert (sink.data[0].ts_venue_ns, sink.data[0].ts_recv_ns) == (first, NO_TIME)
     market = sink.markets[0]
     assert (market.market, market.venue, market.price_unit, market.lot) == ("hand_written", "generic", "0.01", "1")
     assert IMPORTER.sniff(DATA / "hand_written.csv")
@@ -60,7 +60,7 @@ def test_the_hand_written_file_becomes_a_tape(tmp_path: Path) -> None:
 
 def test_quotes_become_best_prices(sink: Any) -> None:
     IMPORTER.run([DATA / "quotes.csv"], {"market": "Q"}, sink)
-    assert [(r.kind, r.side, r.price_i, r.size_i, r.flags) for r in sink.all[:4]] == [
+    assert [(r.kind, r.side, r.price_i, r.size_i, r.flags) for r in sink.data[:4]] == [
         (Kind.BBO, 1, 51, 100, 0),
         (Kind.BBO, -1, 53, 80, Flag.LAST),
         (Kind.BBO, 1, 51, 100, 0),
@@ -74,7 +74,7 @@ def test_quotes_without_sizes_need_a_default(sink: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column 'bid_size' is missing; found: ts, bid, ask; .*default_size"):
         IMPORTER.run([file], {}, sink)
     IMPORTER.run([file], {"default_size": 2.5}, sink)
-    assert [(r.price_i, r.size_i) for r in sink.all] == [(5, 25), (6, 25)]
+    assert [(r.price_i, r.size_i) for r in sink.data] == [(5, 25), (6, 25)]
 
 
 def test_a_column_map_for_event_rows(sink: Any, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_column_map_for_event_rows(sink: Any, tmp_path: Path) -> None:
         "quote": "pUSD",
     }
     IMPORTER.run([file], options, sink)
-    shot, trade = sink.all
+    shot, trade = sink.data
     assert (shot.price_i, shot.size_i, shot.ts_venue_ns, shot.ts_recv_ns) == (
         14,
         5,
@@ -130,8 +130,8 @@ def test_parquet_floats_and_timestamps(sink: Any, tmp_path: Path) -> None:
     data["price"] = [0.1, 0.29]
     pq.write_table(pa.table(data), tmp_path / "m.parquet")
     IMPORTER.run([tmp_path / "m.parquet"], {}, sink)
-    assert [(r.price_i, r.size_i, r.aggressor) for r in sink.all] == [(10, 15, 0), (29, 20, 0)]
-    assert sink.all[0].ts_venue_ns == int(moment.timestamp()) * 10**9 + 250_000
+    assert [(r.price_i, r.size_i, r.aggressor) for r in sink.data] == [(10, 15, 0), (29, 20, 0)]
+    assert sink.data[0].ts_venue_ns == int(moment.timestamp()) * 10**9 + 250_000
     whole = (tmp_path / "m.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(whole[:-50])
     with pytest.raises(DataError, match="cannot be read"):
@@ -141,8 +141,8 @@ def test_parquet_floats_and_timestamps(sink: Any, tmp_path: Path) -> None:
 def test_snapshots_group_by_time_and_resync(sink: Any, tmp_path: Path) -> None:
     later = [row.replace("1723161255", "1723161256.5") for row in BOOK]
     IMPORTER.run([table(tmp_path, BOOK + later)], {"time_unit": "s"}, sink)
-    assert [r.flags for r in sink.all] == [Flag.FIRST, Flag.LAST, Flag.FIRST | Flag.RESYNC, Flag.LAST]
-    assert sink.all[2].ts_venue_ns == 1_723_161_256_500_000_000
+    assert [r.flags for r in sink.data] == [Flag.FIRST, Flag.LAST, Flag.FIRST | Flag.RESYNC, Flag.LAST]
+    assert sink.data[2].ts_venue_ns == 1_723_161_256_500_000_000
 
 
 def test_levels_of_one_time_are_one_message(sink: Any, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_file_of_trades_needs_no_kind_column(sink: Any, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"no kind column; .*kind = trade"):
         IMPORTER.run([file], {}, sink)
     IMPORTER.run([file], {"kind": "trade"}, sink)
-    assert [(r.kind, r.aggressor) for r in sink.all] == [(Kind.TRADE, -1)]
+    assert [(r.kind, r.aggressor) for r in sink.data] == [(Kind.TRADE, -1)]
 
 
 def test_blanks_blank_lines_and_a_byte_order_mark(sink: Any, tmp_path: Path) -> None:
@@ -164,14 +164,14 @@ def test_blanks_blank_lines_and_a_byte_order_mark(sink: Any, tmp_path: Path) -> 
     text = "\ufefftime, kind, side, price, size\n\n1723161255, Snapshot, BID, 0.50, 1\n\n1723161256, level, bid, .25, 0\n\n"
     file.write_text(text)
     IMPORTER.run([file], {}, sink)
-    assert [(r.price_i, r.size_i) for r in sink.all] == [(50, 1), (25, 0)]
+    assert [(r.price_i, r.size_i) for r in sink.data] == [(50, 1), (25, 0)]
 
 
 def test_time_backwards_is_counted(sink: Any, tmp_path: Path) -> None:
     rows = [*BOOK, "1723161259,level,bid,0.50,1", "1723161258,level,bid,0.50,2", "1723161260,trade,buy,0.53,0"]
     IMPORTER.run([table(tmp_path, rows)], {}, sink)
     assert dict(sink.defects) == {"time_backwards": 1, "trade_empty": 1}
-    assert len(sink.all) == 4
+    assert len(sink.data) == 4
 
 
 def test_levels_need_a_snapshot_unless_the_book_starts_empty(sink: Any, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_levels_need_a_snapshot_unless_the_book_starts_empty(sink: Any, tmp_path
     with pytest.raises(DataError, match=r"m.csv:4: market without a snapshot.*start = empty"):
         IMPORTER.run([file], {}, sink)
     IMPORTER.run([file], {"start": "empty"}, sink)
-    assert [r.kind for r in sink.all[-2:]] == [Kind.TRADE, Kind.LEVEL]
+    assert [r.kind for r in sink.data[-2:]] == [Kind.TRADE, Kind.LEVEL]
 
 
 @pytest.mark.parametrize(

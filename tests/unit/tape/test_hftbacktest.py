@@ -108,7 +108,7 @@ def test_events_become_rows(sink: Any, tmp_path: Path) -> None:
     ]
     IMPORTER.run([npz(tmp_path, events)], {"venue": "binance", "market": "X"}, sink)
     assert [
-        (r.ts_venue_ns, r.ts_recv_ns, r.kind, r.side, r.price_i, r.size_i, r.aggressor, r.flags) for r in sink.all
+        (r.ts_venue_ns, r.ts_recv_ns, r.kind, r.side, r.price_i, r.size_i, r.aggressor, r.flags) for r in sink.data
     ] == [
         (10, 20, Kind.SNAPSHOT, 1, 100, 15, 0, Flag.FIRST),
         (10, 20, Kind.SNAPSHOT, -1, 101, 3, 0, Flag.LAST),
@@ -160,29 +160,29 @@ def test_depth_before_the_snapshot(sink: Any, tmp_path: Path) -> None:
     assert len(sink.of(Kind.LEVEL)) == 1
     with pytest.raises(DataError, match="market without a snapshot"):
         IMPORTER.run([npz(tmp_path, early)], {}, sink)
-    before = len(sink.all)
+    before = len(sink.data)
     IMPORTER.run([npz(tmp_path, early)], {"start": "empty"}, sink)
-    assert len(sink.all) == before + 1
+    assert len(sink.data) == before + 1
 
 
 def test_an_initial_snapshot_file_comes_first(sink: Any, tmp_path: Path) -> None:
     day = npz(tmp_path, [(BOTH | DEPTH_EVENT | BID, 30, 40, 9.8, 1.0)], "day.npz")
     IMPORTER.run([npz(tmp_path, SNAPSHOT), day], {}, sink)
-    assert [r.source for r in sink.all] == [0, 0, 1]
+    assert [r.source for r in sink.data] == [0, 0, 1]
 
 
 def test_later_snapshots_resync_and_a_bare_clear_empties_the_book(sink: Any, tmp_path: Path) -> None:
     again = [(ev, exch + 100, local + 100, px, qty) for ev, exch, local, px, qty in SNAPSHOT]
     clear = (BOTH | DEPTH_CLEAR_EVENT, 300, 310, float("nan"), 0.0)
     IMPORTER.run([npz(tmp_path, [*SNAPSHOT, *again, clear])], {}, sink)
-    assert [r.flags for r in sink.all] == [
+    assert [r.flags for r in sink.data] == [
         Flag.FIRST,
         Flag.LAST,
         Flag.FIRST | Flag.RESYNC,
         Flag.LAST,
         Flag.FIRST | Flag.LAST | Flag.RESYNC,
     ]
-    assert (sink.all[-1].side, sink.all[-1].size_i) == (0, 0)
+    assert (sink.data[-1].side, sink.data[-1].size_i) == (0, 0)
     with pytest.raises(DataError, match="one side is cleared"):
         IMPORTER.run([npz(tmp_path, [*SNAPSHOT, (clear[0] | BID, *clear[1:])])], {}, sink)
 
@@ -198,9 +198,9 @@ def test_no_chunk_boundary_splits_a_message(sink: Any, tmp_path: Path) -> None:
     body["px"], body["qty"] = 10.0, np.arange(count) % 9
     np.savez(tmp_path / "large.npz", data=data)
     IMPORTER.run([tmp_path / "large.npz"], {}, sink)
-    flags = np.concatenate([columns["flags"] for _, columns in sink.chunks])[2:]
-    assert len(sink.chunks) > 1
-    assert flags.tolist() == [0, 0, int(Flag.LAST)] * (count // 3)
+    flags = [row.flags for row in sink.data][2:]
+    assert sink.batches > 1
+    assert flags == [0, 0, int(Flag.LAST)] * (count // 3)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ SMALL = [
 
 def test_book_sample(sink: Any) -> None:
     IMPORTER.run([BOOK], {}, sink)
-    rows = sink.all
+    rows = sink.data
     assert len(rows) == 15
     assert {row.kind for row in rows} == {Kind.SNAPSHOT}
     assert [row.flags for row in rows] == [Flag.FIRST, *[0] * 13, Flag.LAST]
@@ -57,21 +57,21 @@ def test_book_sample(sink: Any) -> None:
 def test_trades_sample_has_no_book(sink: Any) -> None:
     IMPORTER.run([TRADES], {}, sink)
     assert len(sink.of(Kind.TRADE)) == 10
-    assert {(row.aggressor, row.price_i) for row in sink.all} == {(-1, 85_315)}
+    assert {(row.aggressor, row.price_i) for row in sink.data} == {(-1, 85_315)}
     assert any("no book" in note for note in sink.notes)
 
 
 def test_quotes_sample_becomes_best_prices(sink: Any) -> None:
     IMPORTER.run([QUOTES], {}, sink)
     bid, ask = sink.of(Kind.BBO)[:2]
-    assert len(sink.all) == 20
+    assert len(sink.data) == 20
     assert (bid.side, bid.price_i, bid.size_i, bid.flags) == (1, 86_292, 806, 0)
     assert (ask.side, ask.price_i, ask.size_i, ask.flags) == (-1, 86_293, 5494, Flag.LAST)
 
 
 def test_messages_end_with_last(sink: Any, tmp_path: Path) -> None:
     IMPORTER.run([book_file(tmp_path, SMALL)], {}, sink)
-    assert [(row.kind, row.side, row.price_i, row.size_i, row.flags) for row in sink.all] == [
+    assert [(row.kind, row.side, row.price_i, row.size_i, row.flags) for row in sink.data] == [
         (Kind.SNAPSHOT, 1, 100, 100, Flag.FIRST),
         (Kind.SNAPSHOT, -1, 105, 225, Flag.LAST),
         (Kind.LEVEL, 1, 100, 300, 0),
@@ -82,7 +82,7 @@ def test_messages_end_with_last(sink: Any, tmp_path: Path) -> None:
 
 def test_a_second_snapshot_run_resyncs(sink: Any, tmp_path: Path) -> None:
     IMPORTER.run([book_file(tmp_path, [*SMALL, "950,true,bid,9.0,1", "960,true,ask,11,1"])], {}, sink)
-    assert [row.flags for row in sink.all[-2:]] == [Flag.FIRST | Flag.RESYNC, Flag.LAST]
+    assert [row.flags for row in sink.data[-2:]] == [Flag.FIRST | Flag.RESYNC, Flag.LAST]
 
 
 def test_book_and_trades_of_one_symbol(sink: Any, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_second_day_goes_on_without_a_snapshot(sink: Any, tmp_path: Path) ->
     first = book_file(tmp_path, SMALL)
     second = book_file(tmp_path, ["2000,false,bid,9.0,4", "3000,true,bid,9.0,4"], "day2.csv")
     IMPORTER.run([first, second], {}, sink)
-    assert [(row.kind, row.flags) for row in sink.all[-2:]] == [
+    assert [(row.kind, row.flags) for row in sink.data[-2:]] == [
         (Kind.LEVEL, Flag.LAST),
         (Kind.SNAPSHOT, Flag.FIRST | Flag.LAST | Flag.RESYNC),
     ]
@@ -115,15 +115,15 @@ def test_two_symbols_are_two_markets(sink: Any, tmp_path: Path) -> None:
         ("AUSD", "A", "USD"),
         ("BUSD", "B", "USD"),
     ]
-    assert [row.market for row in sink.all] == [0] * 5 + [1] * 5
+    assert [row.market for row in sink.data] == [0] * 5 + [1] * 5
 
 
 def test_a_file_larger_than_a_block(sink: Any, tmp_path: Path) -> None:
     """Messages of three rows; no block boundary may lose or split one."""
     rows = ["0,true,bid,1.0,1"] + [f"{1 + at // 3},false,bid,{1 + at % 7}.5,{at % 11}" for at in range(300_000)]
     IMPORTER.run([book_file(tmp_path, rows, "large.csv")], {}, sink)
-    assert len(sink.chunks) > 1
-    flags = [flag for _, columns in sink.chunks for flag in columns["flags"].tolist()]
+    assert sink.batches > 1
+    flags = [row.flags for row in sink.data]
     assert flags == [Flag.FIRST | Flag.LAST, *[0, 0, int(Flag.LAST)] * 100_000]
 
 
