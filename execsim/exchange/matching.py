@@ -163,10 +163,10 @@ class TapeMatching:
         """Check the money for the whole order and reserve that of the part that will rest."""
         inst, account = order.instrument, self._account
         rests = not order.is_immediate
-        claim = self.claim_amount(order, order.left_lots - plan.lots) if rests else 0
+        claim = self.claim_amount(order, max(0, order.left_lots - plan.lots)) if rests else 0
         now = inst.base_amount(plan.lots) if order.side is Side.SELL else plan.cash + plan.fees
-        needed = claim + (0 if self._profile.shorting else now)
-        if needed > account.free(order.pays):
+        needed = claim + now
+        if not self._profile.shorting and needed > account.free(order.pays):
             asset = inst.quote if order.side is Side.BUY else inst.asset_of(order.outcome)
             return refuse(
                 inst.venue, self._profile, "balance", asset=asset.name, free=asset.decimal(account.free(asset.name)),

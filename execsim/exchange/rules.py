@@ -37,6 +37,24 @@ class Gate:
                 return refusal
         return None
 
+    def size(self, order: VenueOrder, size_lots: int) -> ExecError | None:
+        """The size rule an amend of the whole order to `size_lots` breaks, or None."""
+        inst, grid = order.instrument, order.instrument.grid
+        size = grid.size(size_lots)
+        if size_lots <= 0 or (order.type is not OrderType.MARKET and size_lots < inst.size_min_lots):
+            return self._no("size_min", order, size=size, min=grid.size(inst.size_min_lots))
+        if size_lots % inst.size_step_lots:
+            return self._no("size_step", order, size=size, step=grid.size(inst.size_step_lots))
+        return None
+
+    def left(self, order: VenueOrder) -> ExecError | None:
+        """An amend must leave something to trade above what is filled."""
+        if order.left_lots > 0:
+            return None
+        grid = order.instrument.grid
+        least = grid.size(order.filled_lots + order.instrument.size_step_lots)
+        return self._no("size_min", order, size=grid.size(order.filled_lots + order.left_lots), min=least)
+
     def _no(self, rule: str, order: VenueOrder, **fields: object) -> ExecError:
         return refuse(self._venue, self._profile, rule, order_id=order.id, id=order.venue_order_id, **fields)
 
@@ -63,15 +81,7 @@ class Gate:
         return None
 
     def _size(self, order: VenueOrder, now_ns: int) -> ExecError | None:
-        if order.size_lots is None:
-            return None
-        inst, grid = order.instrument, order.instrument.grid
-        size = grid.size(order.size_lots)
-        if order.size_lots <= 0 or (order.type is not OrderType.MARKET and order.size_lots < inst.size_min_lots):
-            return self._no("size_min", order, size=size, min=grid.size(inst.size_min_lots))
-        if order.size_lots % inst.size_step_lots:
-            return self._no("size_step", order, size=size, step=grid.size(inst.size_step_lots))
-        return None
+        return None if order.size_lots is None else self.size(order, order.size_lots)
 
     def _value(self, order: VenueOrder, now_ns: int) -> ExecError | None:
         inst = order.instrument

@@ -264,31 +264,30 @@ class SimulatedVenue:
         left = total - order.filled_lots
         same_price = price_i is None or price_i == order.price_i
         if same_price and 0 < left <= order.left_lots:
-            self._matching.shrink(order, left)
+            refusal = self._gate.size(order, total)
+            if refusal is None:
+                self._matching.shrink(order, left)
+            self._answer(answer, refusal or OrderAck(order_id, order.venue_order_id, now_ns))
         else:
-            refusal = self._amend_by_moving(order, order.price_i if price_i is None else price_i, left, now_ns)
-        if refusal is None:
-            self._answer(answer, OrderAck(order_id, order.venue_order_id, now_ns))
-        else:
-            self._answer(answer, refusal)
+            self._amend_by_moving(answer, order, order.price_i if price_i is None else price_i, left, now_ns)
 
-    def _amend_by_moving(self, order: VenueOrder, price_i: int | None, left: int, now_ns: int) -> ExecError | None:
+    def _amend_by_moving(
+        self, answer: Pending[OrderAck], order: VenueOrder, price_i: int | None, left: int, now_ns: int
+    ) -> None:
         """A new price or a larger size: same order, new place at the back of the queue; all or nothing."""
         before = (order.price_i, order.size_lots, order.left_lots)
         order.price_i, order.size_lots, order.left_lots = price_i, order.filled_lots + left, left
         self._matching.release(order)
-        refusal: ExecError | None = None
-        if left <= 0:
-            refusal = refuse(self._venue_id, self._profile, "size_min", size=left, min=order.instrument.size_min_lots)
-        if refusal is None:
-            refusal = self._gate.check(order, now_ns)
+        refusal = self._gate.left(order) or self._gate.check(order, now_ns)
         plan = self._matching.plan(order) if refusal is None else None
         if plan is not None:
             refusal = plan.refusal or self._matching.claim(order, plan)
         if refusal is not None or plan is None:
             order.price_i, order.size_lots, order.left_lots = before
             self._matching.reclaim(order)
-            return refusal
+            self._answer(answer, refusal)
+            return
+        self._answer(answer, OrderAck(order.id, order.venue_order_id, now_ns))
         if order.slot is not None:
             self._by_slot.pop(order.slot, None)
             self._kernel.drop(order.slot)
@@ -299,7 +298,6 @@ class SimulatedVenue:
             self._filled(order, fill, done)
         if order.is_open:
             self._rest_or_end(order)
-        return None
 
     def _arrive_status(self, answer: Pending[OrderReport], order_id: OrderId) -> None:
         order = self._orders.get(order_id)

@@ -6,7 +6,7 @@ pass the venue cursor because local time is never before venue time. Comes back 
 
 from __future__ import annotations
 
-from execsim.kernel.ladder import Array, clear, get, put, wipe
+from execsim.kernel.ladder import NO_ROOM, Array, clear, forget_gone, get, put, wipe
 from execsim.kernel.layout import (
     ASKS,
     BEST,
@@ -23,6 +23,7 @@ from execsim.kernel.layout import (
     LOCAL,
     LOCAL_AT,
     LOCAL_END,
+    LOW,
     N_FILLS,
     NONE,
     NOW,
@@ -34,7 +35,9 @@ from execsim.kernel.layout import (
     PUB_BID_LOTS,
     RESYNCED,
     ROWS,
+    SPILL_NEED,
     SPILL_USED,
+    SPILLED,
     STATUS,
     STOP_MARKET,
     STOP_ROW,
@@ -71,13 +74,21 @@ FAR = 2**63 - 1
 
 
 @hot
-def room(state: Array, ladders: Array, spill: Array, record: int, kind: int) -> int:
+def room(state: Array, markets: Array, ladders: Array, spill: Array, record: int, rows: Array, at: int) -> int:
     """Stop reason if a book row cannot be applied yet, else 0."""
+    kind = rows[at, KIND] & KIND_MASK
     if kind > K_LEVEL and kind != K_BBO:
         return 0
     if ladders[2 * record, WIDTH] == 0:
         return ALLOCATE
-    if 2 * (state[SPILL_USED] + 2) > spill.shape[0]:
+    need = 2
+    if kind == K_BBO:  # it drops a level before it puts one: both may move the window
+        ladder = 2 * record + (BIDS if rows[at, SIDE] > 0 else ASKS)
+        inside = 0 <= rows[at, PRICE] // markets[record, STRIDE] - ladders[ladder, LOW] < ladders[ladder, WIDTH]
+        if not inside or ladders[ladder, SPILLED] > 0:
+            need += 2 * ladders[ladder, WIDTH]
+    if 2 * (state[SPILL_USED] + need) > spill.shape[0]:
+        state[SPILL_NEED] = need
         return GROW
     return 0
 
@@ -107,7 +118,7 @@ def apply_book(
     state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, record: int, kind: int, flags: int, side: int,
     price: int, lots: int,
 ) -> int:  # fmt: skip
-    """Apply one book row to one view; returns the lots shown at that price before."""
+    """Apply one book row to one view; returns the lots shown at that price before, or NO_ROOM: grow, then apply again."""
     if kind == K_SNAPSHOT and flags & F_FIRST:
         start_snapshot(markets, ladders, pool, spill, record, flags)
     before = 0
@@ -116,8 +127,12 @@ def apply_book(
         slot = price // markets[record, STRIDE]
         if kind == K_BBO:
             drop_best(state, markets, ladders, pool, spill, record, ladder, slot)
-        before = put(state, ladders, pool, spill, ladder, slot, lots, kind != K_SNAPSHOT)
+        before = put(state, ladders, pool, spill, ladder, slot, lots)
+        if before == NO_ROOM:
+            return NO_ROOM
     if kind == K_SNAPSHOT and flags & F_LAST:
+        for ladder in range(2 * record, 2 * record + 2):
+            forget_gone(ladders, pool, spill, ladder)
         markets[record, IN_SNAPSHOT] = 0
         markets[record, HAS_BOOK] = 1
     return before
@@ -136,16 +151,19 @@ def venue_row(
     markets[record, LAST_TS], markets[record, LAST_SEQ] = rows[at, TS_VENUE], rows[at, SEQ]
     state[N_FILLS] = 0
     if kind == K_TRADE:
-        if own and not markets[record, IN_GAP]:
+        # without a book nobody knows what stands ahead of us: no fill is invented there either
+        if own and markets[record, HAS_BOOK] and not markets[record, IN_GAP]:
             trade_row(state, markets, ladders, orders, fills, record, flags, side, price, lots)
         markets[record, LAST_PRICE] = price
     elif kind <= K_LEVEL or kind == K_BBO:
         before = apply_book(state, markets, ladders, pool, spill, record, kind, flags, side, price, lots)
+        if before == NO_ROOM:
+            return GROW
         if kind == K_SNAPSHOT:
             if own and flags & F_LAST:
                 lost = markets[record, RESYNCED] == 1
                 on_snapshot(state, markets, ladders, pool, spill, orders, fills, record, lost)
-        elif own and not markets[record, IN_GAP]:
+        elif own and markets[record, HAS_BOOK] and not markets[record, IN_GAP]:
             on_level(state, markets, orders, record, side > 0, price, before, lots)
             if lots > 0:
                 on_opposite(state, markets, ladders, pool, spill, orders, fills, record, side < 0, price, lots)
@@ -213,7 +231,9 @@ def local_row(
         markets[record, LAST_PRICE] = price
         return TRADE if watch & WATCH_TRADES else 0
     if kind <= K_LEVEL or kind == K_BBO:
-        apply_book(state, markets, ladders, pool, spill, record, kind, flags, rows[at, SIDE], price, lots)
+        before = apply_book(state, markets, ladders, pool, spill, record, kind, flags, rows[at, SIDE], price, lots)
+        if before == NO_ROOM:
+            return GROW
         if watch & (WATCH_TOP | WATCH_BOOK | WATCH_PRICE) == 0 or markets[record, IN_SNAPSHOT]:
             return 0
         if watch & WATCH_BOOK:
@@ -221,8 +241,10 @@ def local_row(
         more = (
             at + 1 < end and rows[at + 1, TS_LOCAL] == rows[at, TS_LOCAL] and rows[at + 1, MARKET] == rows[at, MARKET]
         )
-        if more and rows[at + 1, KIND] & KIND_MASK != K_TRADE:
-            return 0
+        if more:
+            following = rows[at + 1, KIND] & KIND_MASK
+            if following <= K_LEVEL or following == K_BBO:
+                return 0
         moved = touch_moved(markets, ladders, pool, spill, record, watch & (WATCH_TOP | WATCH_BOOK) != 0)
         state[TOP_MOVED] = 1 if moved else 0
         if watch & WATCH_BOOK and markets[record, DIRTY]:
@@ -262,25 +284,30 @@ def advance(
                 why = HORIZON if venue_ts != FAR else CHUNK
                 break
             record = 2 * venue_rows[venue_at, MARKET] + VENUE
-            why = room(state, ladders, spill, record, venue_rows[venue_at, KIND] & KIND_MASK)
+            why = room(state, markets, ladders, spill, record, venue_rows, venue_at)
             state[STOP_ROW], state[STOP_VIEW], state[STOP_MARKET] = venue_at, VENUE, venue_rows[venue_at, MARKET]
             if why:
                 break
             state[NOW] = venue_ts
             state[ROWS] += 1
             why = venue_row(state, markets, ladders, pool, spill, orders, fills, venue_rows, venue_at)
+            if why == GROW:
+                state[ROWS] -= 1
+                break
             venue_at += 1
         else:
             if local_ts > horizon:
                 why = HORIZON
                 break
             record = 2 * local_rows[local_at, MARKET] + LOCAL
-            why = room(state, ladders, spill, record, local_rows[local_at, KIND] & KIND_MASK)
+            why = room(state, markets, ladders, spill, record, local_rows, local_at)
             state[STOP_ROW], state[STOP_VIEW], state[STOP_MARKET] = local_at, LOCAL, local_rows[local_at, MARKET]
             if why:
                 break
             state[NOW] = local_ts
             why = local_row(state, markets, ladders, pool, spill, local_rows, local_at, local_end)
+            if why == GROW:
+                break
             local_at += 1
         if why:
             break

@@ -15,9 +15,11 @@ from execsim.kernel.layout import (
     LOW,
     NONE,
     OFFSET,
+    SPILL_NEED,
     SPILL_USED,
     SPILLED,
     TAKEN,
+    TOOK,
     WIDTH,
 )  # fmt: skip
 from execsim.kernel.warm import hot, jit
@@ -29,6 +31,8 @@ KEY_BITS = 44
 """slot bits of a spill key: prices up to 2**44 strides; the ladder's number stands above them"""
 LEDGER = 1 << 18
 """added to a ladder's number in a spill key: what we took there, not what is shown"""
+NO_ROOM = -1
+"""what `put` returns when the spill table must grow first; nothing has changed then"""
 
 
 @jit
@@ -151,7 +155,8 @@ def next_slot(ladders: Array, pool: Array, spill: Array, ladder: int, slot: int)
         if at < width:
             found = _scan(pool, offset, at, width, bids)
     best = found + low if found != NONE else NONE
-    if ladders[ladder, SPILLED] > 0:
+    # a level outside the window is never nearer than one inside it
+    if best == NONE and ladders[ladder, SPILLED] > 0:
         for i in range(spill.shape[0]):
             key = spill[i, 0]
             if key != NONE and (key >> KEY_BITS) == ladder and spill[i, 1] > 0:
@@ -176,19 +181,26 @@ def taken_at(ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) 
     return spill_get(spill, ladder + LEDGER, slot)
 
 
-@hot
-def still_taken(taken: int, before: int, lots: int, fresh: bool) -> int:
-    """What we took of a level, after the recording set it from `before` to `lots`."""
-    gave_back = max(0, lots - before) if fresh else 0
-    return min(max(0, taken - gave_back), lots)
+@jit
+def occupied(ladders: Array, pool: Array, ladder: int) -> int:
+    """Entries a move of the window may put into the spill table: sizes shown, and what we took of them."""
+    offset, width, taken = ladders[ladder, OFFSET], ladders[ladder, WIDTH], ladders[ladder, TAKEN]
+    count = 0
+    for at in range(width):
+        count += pool[offset + at] > 0
+        if taken != NONE:
+            count += pool[taken + at] > 0
+    return count
 
 
 @hot
-def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int, lots: int, fresh: bool) -> int:
+def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int, lots: int) -> int:
     """Set the size at a slot, keep BEST right, and return the size before.
 
-    Consumption ledger: growth of a level gives back as much of what we took (new liquidity arrived), and never is more
-    taken than is shown. A repeated snapshot (`fresh` False) is not growth.
+    Consumption ledger: what we took stays taken as long as the level shows it, so that no displayed lot fills us twice.
+    Growth is new liquidity and available at once; a level that falls below what we took, or vanishes, is fresh again.
+    A better price outside the window moves it, and what it leaves behind goes into the spill table: NO_ROOM (and nothing
+    happens) when that might pass half full.
     """
     bids = ladder % 2 == BIDS
     best = ladders[ladder, BEST]
@@ -196,6 +208,10 @@ def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, sl
     at = slot - ladders[ladder, LOW]
     inside = 0 <= at < ladders[ladder, WIDTH]
     if better and not inside:
+        need = 2 + occupied(ladders, pool, ladder)
+        if 2 * (state[SPILL_USED] + need) > spill.shape[0]:
+            state[SPILL_NEED] = need
+            return NO_ROOM
         _recentre(state, ladders, pool, spill, ladder, slot)
         at = slot - ladders[ladder, LOW]
         inside = True
@@ -204,13 +220,13 @@ def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, sl
         pool[ladders[ladder, OFFSET] + at] = lots
         taken = ladders[ladder, TAKEN]
         if taken != NONE and pool[taken + at] > 0:
-            pool[taken + at] = still_taken(pool[taken + at], before, lots, fresh)
+            pool[taken + at] = min(pool[taken + at], lots)
     else:
         before = spill_get(spill, ladder, slot) if ladders[ladder, SPILLED] > 0 else 0
         spill_set(state, ladders, spill, ladder, slot, lots)
         taken = taken_at(ladders, pool, spill, ladder, slot)
         if taken > 0:
-            spill_set(state, ladders, spill, ladder + LEDGER, slot, still_taken(taken, before, lots, fresh))
+            spill_set(state, ladders, spill, ladder + LEDGER, slot, min(taken, lots))
     if better:
         ladders[ladder, BEST] = slot
     elif lots == 0 and slot == best:
@@ -229,7 +245,7 @@ def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, sl
 @jit
 def wipe(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) -> None:
     """Remove a level."""
-    put(state, ladders, pool, spill, ladder, slot, 0, True)
+    put(state, ladders, pool, spill, ladder, slot, 0)
 
 
 @jit
@@ -239,6 +255,7 @@ def clear(ladders: Array, pool: Array, spill: Array, ladder: int, forget_taken: 
     pool[offset : offset + width] = 0
     if forget_taken and taken != NONE:
         pool[taken : taken + width] = 0
+        ladders[ladder, TOOK] = 0
     if ladders[ladder, SPILLED] > 0:
         for i in range(spill.shape[0]):
             key = spill[i, 0]
@@ -248,8 +265,26 @@ def clear(ladders: Array, pool: Array, spill: Array, ladder: int, forget_taken: 
 
 
 @jit
+def forget_gone(ladders: Array, pool: Array, spill: Array, ladder: int) -> None:
+    """After a snapshot: of levels that are not shown any more (or show less) we have taken no more than that."""
+    if ladders[ladder, TOOK] == 0:
+        return
+    offset, width, taken = ladders[ladder, OFFSET], ladders[ladder, WIDTH], ladders[ladder, TAKEN]
+    for at in range(width):
+        if pool[taken + at] > pool[offset + at]:
+            pool[taken + at] = pool[offset + at]
+    if ladders[ladder, SPILLED] > 0:
+        for i in range(spill.shape[0]):
+            key = spill[i, 0]
+            if key != NONE and (key >> KEY_BITS) == ladder + LEDGER and spill[i, 1] > 0:
+                shown = get(ladders, pool, spill, ladder, key & ((1 << KEY_BITS) - 1))
+                spill[i, 1] = min(spill[i, 1], shown)
+
+
+@jit
 def take(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int, lots: int) -> None:
     """Note that we took `lots` from a level."""
+    ladders[ladder, TOOK] = 1
     at = slot - ladders[ladder, LOW]
     if 0 <= at < ladders[ladder, WIDTH]:
         pool[ladders[ladder, TAKEN] + at] += lots

@@ -21,9 +21,10 @@ from typing import Final
 # state
 (
     VENUE_AT, VENUE_END, LOCAL_AT, LOCAL_END, NOW, ROWS, N_FILLS, STOP_ROW, STOP_VIEW, STOP_MARKET, TOP_MOVED,
-    QUEUE, INFERRED, SPILL_USED, TAPE_END,
+    QUEUE, INFERRED, SPILL_USED, SPILL_NEED,
 ) = range(15)  # fmt: skip
 STATE_SIZE: Final = 16
+"""SPILL_NEED: entries the row that asked for GROW may add to the spill table."""
 
 # market record; the first block means the same in both views
 (
@@ -34,10 +35,11 @@ MARKET_SIZE: Final = 19
 """OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none."""
 
 # ladder record
-OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED = range(6)
-LADDER_SIZE: Final = 6
+OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK = range(7)
+LADDER_SIZE: Final = 7
 """OFFSET into pool, WIDTH slots of it (0: not allocated), LOW the slot at OFFSET, BEST slot or NONE, TAKEN offset into
-pool of the consumption ledger (NONE on the strategy's side), SPILLED: entries in spill that may belong to it."""
+pool of the consumption ledger (NONE on the strategy's side), SPILLED: entries in spill that may belong to it,
+TOOK: 1 once anything was taken from it."""
 
 # order record
 LIVE, MARKET_OF, SIDE_OF, PRICE_OF, LEFT, AHEAD, SEEN, NEXT = range(8)
@@ -86,4 +88,4 @@ class Stop(IntEnum):
     ALLOCATE = 10
     """first book row of STOP_MARKET: give its ladders room, then call again"""
     GROW = 11
-    """the spill table is half full: make it larger, then call again"""
+    """the spill table may pass half full: make room for SPILL_NEED more, then call again"""

@@ -70,9 +70,17 @@ def mul_div(a: int, b: int, c: int) -> int:
 
 @jit
 def fill(state: Array, orders: Array, fills: Array, order: int, lots: int, cause: int) -> None:
-    """Take `lots` off an own order and note it. A filled order stays in the list until `sweep`."""
+    """Take `lots` off an own order and note it. A filled order stays in the list until `sweep`.
+
+    One row makes one fill of an order at most: levels of a snapshot that fill it one after another are added up (they
+    come one after another, at the order's own price). So `fills` needs no more room than `orders`.
+    """
     orders[order, LEFT] -= lots
     at = state[N_FILLS]
+    if at > 0 and fills[at - 1, F_ORDER] == order:
+        fills[at - 1, F_LOTS] += lots
+        fills[at - 1, F_LEFT] = orders[order, LEFT]
+        return
     fills[at, F_ORDER], fills[at, F_LOTS], fills[at, F_CAUSE] = order, lots, cause
     fills[at, F_PRICE], fills[at, F_LEFT] = orders[order, PRICE_OF], orders[order, LEFT]
     state[N_FILLS] = at + 1
@@ -120,12 +128,12 @@ def sweep(state: Array, markets: Array, orders: Array, fills: Array) -> None:
 
 @jit
 def ahead_at(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, side: int, price: int) -> int:
-    """Lots ahead of an order that joins `price` now: what is displayed there, less what we took from it."""
+    """Lots ahead of an order that joins `price` now: what is displayed there, less what we took from it, never below 0."""
     if price % markets[record, STRIDE]:
         return 0
     ladder = 2 * record + (BIDS if side > 0 else ASKS)
     slot = price // markets[record, STRIDE]
-    return get(ladders, pool, spill, ladder, slot) - taken_at(ladders, pool, spill, ladder, slot)
+    return max(0, get(ladders, pool, spill, ladder, slot) - taken_at(ladders, pool, spill, ladder, slot))
 
 
 @jit

@@ -338,6 +338,8 @@ class Replay:
         old = self._spill
         live = old[(old[:, 0] != L.NONE) & (old[:, 1] > 0)]
         rows = len(old) if 4 * len(live) < len(old) else 2 * len(old)
+        while 2 * (len(live) + self._s[L.SPILL_NEED]) > rows:
+            rows *= 2
         self._spill = self._empty_spill(rows)
         self._state[L.SPILL_USED] = 0
         self._ladders[:, L.SPILLED] = 0

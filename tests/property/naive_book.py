@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SIDE, SIZE
+from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE
 from execsim.tape.schema import Flag, Kind
 
 
@@ -34,26 +34,33 @@ class NaiveBook:
     lost: bool = False
     tick: int = 1
     last: int = 0
+    last_seq: int = 0
     arrivals: int = 0
 
     def best(self, side: int) -> int | None:
         prices = self.sides[side]
         return None if not prices else max(prices) if side > 0 else min(prices)
 
-    def set(self, side: int, price: int, lots: int, fresh: bool) -> int:
+    def touch(self) -> tuple[int | None, int, int | None, int]:
+        bid, ask = self.best(1), self.best(-1)
+        return bid, self.sides[1].get(bid or 0, 0), ask, self.sides[-1].get(ask or 0, 0)
+
+    def set(self, side: int, price: int, lots: int) -> int:
         before = self.sides[side].pop(price, 0)
         if lots:
             self.sides[side][price] = lots
-        taken = self.taken[side].get(price, 0)
-        self.taken[side][price] = min(max(0, taken - (max(0, lots - before) if fresh else 0)), lots)
+        self.taken[side][price] = min(self.taken[side].get(price, 0), lots)
         return before
+
+    def shown(self, side: int, price: int) -> int:
+        return max(0, self.sides[side].get(price, 0) - self.taken[side].get(price, 0))
 
     def mine(self, side: int) -> list[Own]:
         return sorted((o for o in self.own if o.side == side), key=lambda o: (-side * o.price, o.arrival))
 
     def rest(self, name: int, side: int, price: int, lots: int) -> None:
         self.arrivals += 1
-        ahead = self.sides[side].get(price, 0) - self.taken[side].get(price, 0)
+        ahead = self.shown(side, price)
         self.own.append(Own(name, side, price, lots, ahead, self.arrivals))
 
     def drop(self, name: int) -> None:
@@ -64,8 +71,9 @@ class NaiveBook:
         kind, flags = row[KIND] & ((1 << KIND_BITS) - 1), row[KIND] >> KIND_BITS
         side, price, lots = row[SIDE], row[PRICE], row[SIZE]
         fills: list[tuple[int, int, str, int]] = []
+        self.last_seq = row[SEQ]
         if kind == Kind.TRADE:
-            if venue and not self.gap:
+            if venue and self.known and not self.gap:
                 self._trade(side, price, lots, bool(flags & Flag.INFERRED), fills)
             self.last = price
         elif kind in (Kind.SNAPSHOT, Kind.LEVEL, Kind.BBO):
@@ -87,17 +95,20 @@ class NaiveBook:
             before = self.sides[side].get(price, 0)
             old = self.best(side)
             if old is not None and old != price:
-                self.set(side, old, 0, True)
-            self.set(side, price, lots, True)
+                self.set(side, old, 0)
+            self.set(side, price, lots)
             self.known = True
         elif side:
-            before = self.set(side, price, lots, kind == Kind.LEVEL)
+            before = self.set(side, price, lots)
         if kind == Kind.SNAPSHOT:
             if flags & Flag.LAST:
                 self.known = True
+                self.taken = {
+                    s: {p: min(q, self.sides[s].get(p, 0)) for p, q in took.items()} for s, took in self.taken.items()
+                }
                 if venue and self.own:
                     self._reanchor(fills)
-        elif venue and not self.gap:
+        elif venue and self.known and not self.gap:
             for own in self.mine(side):
                 if own.price == price:
                     gone, own.seen = before - lots - own.seen, 0
@@ -144,7 +155,7 @@ class NaiveBook:
 
     def _reanchor(self, fills: list) -> None:  # type: ignore[type-arg]
         for own in self.own:
-            shown = self.sides[own.side].get(own.price, 0) - self.taken[own.side].get(own.price, 0)
+            shown = self.shown(own.side, own.price)
             own.ahead, own.seen = (shown if self.lost else min(own.ahead, shown)), 0
         if self.gap:
             return
@@ -159,7 +170,11 @@ class NaiveBook:
     @staticmethod
     def _fill(own: Own, amount: int, cause: str, fills: list) -> int:  # type: ignore[type-arg]
         own.left -= amount
-        fills.append((own.name, amount, cause, own.left))
+        if fills and fills[-1][0] == own.name:  # a row makes one fill of an order
+            amount_before = fills.pop()[1]
+            fills.append((own.name, amount_before + amount, cause, own.left))
+        else:
+            fills.append((own.name, amount, cause, own.left))
         return amount
 
 

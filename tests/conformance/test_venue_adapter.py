@@ -1,0 +1,81 @@
+"""The simulated exchange passes the `VenueAdapter` suite in virtual and in wall time, and says the same in both."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import pytest
+
+pytest.register_assert_rewrite("venue_suite")
+
+from venue_suite import PROFILE, SHARE, Session, VenueSuite, busy_session, busy_tape  # noqa: E402
+from worlds import MS, START_NS, Tape, World  # noqa: E402
+
+from execsim.core.instrument import Asset, Instrument  # noqa: E402
+from execsim.kernel import warm_up  # noqa: E402
+from execsim.ports import VenueProfile  # noqa: E402
+from execsim.runtime import VirtualRuntime, WallRuntime  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel() -> None:
+    """Loading the compiled kernel takes a second: before the wall clock counts."""
+    warm_up()
+
+
+class Simulated(World):
+    """The simulated exchange on a tape, as the suite wants it."""
+
+    def __init__(self, runtime: Any, exact: bool, tape: Tape, instrument: Instrument, profile: VenueProfile) -> None:
+        super().__init__(runtime, tape, [instrument], profile=profile)
+        self.adapter = self.venue
+        self.exact = exact
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        async def both() -> None:
+            self.runtime.spawn(self.market.run(), "tape", daemon=True)
+            await main
+
+        self.runtime.run(main=both())  # type: ignore[attr-defined]  # a runtime's own method, not of the port
+        self.venue.ledger.check()
+
+
+def funded(world: Simulated, instrument: Instrument, money: Mapping[str, int], sets: int) -> Simulated:
+    for name, units in money.items():
+        world.fund(Asset(name, instrument.quote.unit), units)
+    world.split(instrument.market, sets)
+    return world
+
+
+class TestVirtualTime(VenueSuite):
+    def make(
+        self, tape: Tape, instrument: Instrument, profile: VenueProfile, money: Mapping[str, int], sets: int, speed: int
+    ) -> Simulated:
+        world = Simulated(VirtualRuntime(7, START_NS), True, tape, instrument, profile)
+        return funded(world, instrument, money, sets)
+
+
+class TestWallTime(VenueSuite):
+    def make(
+        self, tape: Tape, instrument: Instrument, profile: VenueProfile, money: Mapping[str, int], sets: int, speed: int
+    ) -> Simulated:
+        runtime = WallRuntime(7, START_NS, speed, cleanup_ns=200 * MS)
+        return funded(Simulated(runtime, False, tape, instrument, profile), instrument, money, sets)
+
+
+def test_both_runtimes_publish_the_same_in_the_same_order() -> None:
+    """The same callbacks in the same order, event for event, and the same money."""
+
+    def played(suite: VenueSuite) -> Session:
+        return suite.play(busy_tape(), busy_session, profile=PROFILE)
+
+    virtual, wall = played(TestVirtualTime()), played(TestWallTime())
+    assert wall.log == virtual.log
+    assert [(f.id, f.price_i, f.cash, f.cause) for f in wall.fills] == [
+        (f.id, f.price_i, f.cash, f.cause) for f in virtual.fills
+    ]
+    assert wall.engine.portfolio.cash == virtual.engine.portfolio.cash
+    kinds = {kind for kind, _, _ in virtual.log}
+    assert kinds == {"send", "ack", "refuse", "fill", "done", "gone", "lapse", "ask_cancel"}
+    assert sum(fill.lots for fill in virtual.fills) > 100 * SHARE
