@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,15 +12,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from execsim import plugins
 from execsim.scenario.model import override
-from execsim.tape.check import Report, check_tape
+from execsim.tape.check import GRADES, Report, check_tape
 from execsim.tape.imports import find_importer, import_tape
 from execsim.tape.schema import Manifest
 from execsim.tape.store import load_manifest
 
-app = typer.Typer(help="Import, describe and check recordings.", no_args_is_help=True)
+app = typer.Typer(help="Import, describe and check recordings.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object")]
 
@@ -35,10 +37,10 @@ def import_command(
     as_json: Json = False,
 ) -> None:
     """Turn a recording into a tape."""
-    importer = find_importer(format, sources, plugins.importers())
     given: dict[str, Any] = {}
     for option in options or []:
-        override(given, option)
+        override(given, option, "--option")
+    importer = find_importer(format, sources, plugins.importers())
     manifest = import_tape(sources, importer, given, out)
     _describe(manifest, out, as_json)
 
@@ -78,54 +80,47 @@ def _describe(manifest: Manifest, tape: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps(asdict(manifest), indent=2))
         return
-    console = Console()
-    console.print(f"{tape}: {manifest.rows:,} rows of format {manifest.format}", highlight=False)
+    print(f"{tape}: {manifest.rows:,} rows of format {manifest.format}")
     table = Table("market", "venue", "rows", "tick", "finest price", "finest size")
     for info in manifest.markets:
-        table.add_row(
-            str(info.extra.get("slug") or info.market),
-            info.venue,
-            f"{info.rows:,}",
-            info.tick,
-            info.price_unit,
-            info.lot,
-        )
-    console.print(table)
-    _counts(console, "oracles", {k: v for k, v in manifest.checks.items() if not k.endswith("_ok")}, manifest.checks)
-    _counts(console, "defects", manifest.defects, {})
-    if manifest.gaps:
-        console.print(f"gaps: {len(manifest.gaps)}", highlight=False)
-    for note in manifest.notes:
-        console.print(f"note: {note}", highlight=False)
-
-
-def _counts(console: Console, what: str, counts: dict[str, int], checks: dict[str, int]) -> None:
-    for name, count in sorted(counts.items()):
+        title = Text(str(info.extra.get("slug") or info.market))
+        table.add_row(title, info.venue, f"{info.rows:,}", info.tick, info.price_unit, info.lot)
+    Console().print(table)
+    for name in sorted(manifest.checks):
         if name.endswith("_checked"):
-            stem = name.removesuffix("_checked")
-            console.print(f"{what}: {stem} {checks.get(stem + '_ok', 0):,} of {count:,}", highlight=False)
-        else:
-            console.print(f"{what}: {name} {count:,}", highlight=False)
+            oracle = name.removesuffix("_checked")
+            print(f"oracle {oracle}: {manifest.checks.get(f'{oracle}_ok', 0):,} of {manifest.checks[name]:,}")
+    _defects(manifest.defects)
+    if manifest.gaps:
+        print(f"gaps: {len(manifest.gaps)}")
+    for note in manifest.notes:
+        print(f"note: {note}")
+
+
+def _defects(counts: Mapping[str, int]) -> None:
+    for name, count in sorted(counts.items()):
+        print(f"defects: {name} {count:,}")
 
 
 def _print_report(report: Report, tape: Path) -> None:
-    console = Console()
-    console.print(f"{tape}: {report.rows:,} rows, coverage {report.coverage}, grades {report.grades}", highlight=False)
+    grades = ", ".join(f"{grade} {count:,}" for grade, count in report.grades.items())
+    print(f"{tape}: {report.rows:,} rows, coverage {report.coverage}, intervals by grade: {grades}")
     for name, counts in report.oracles.items():
         mark = "ok" if counts["ok"] == counts["checked"] else "FAILED"
-        console.print(f"oracle {name}: {counts['ok']:,} of {counts['checked']:,} {mark}", highlight=False)
-    table = Table("market", "rows", "trades", "gaps", "crossed", "locked", "one-sided", *"ABCF", "coverage", box=None)
+        print(f"oracle {name}: {counts['ok']:,} of {counts['checked']:,} {mark}")
+    table = Table("market", "rows", "trades", "gaps", "crossed", "locked", "one-sided", *GRADES, "coverage", box=None)
     for market in report.markets:
         cells = (
             market.rows, market.trades, market.gaps, market.crossed_moments, market.locked_moments,
-            market.one_sided_moments, *(market.grades[grade] for grade in "ABCF"),
+            market.one_sided_moments, *(market.grades[grade] for grade in GRADES),
         )  # fmt: skip
-        table.add_row(market.market[:24], *(f"{cell:,}" for cell in cells), market.coverage)
-    console.print(table)
-    _counts(console, "defects", {**report.defects, "duplicate_rows": report.duplicates}, {})
-    console.print(f"latency (recv - venue, ns): {report.latency_ns}", highlight=False)
+        table.add_row(Text(market.market[:24]), *(f"{cell:,}" for cell in cells), market.coverage)
+    Console().print(table)
+    _defects({**report.defects, "duplicate_rows": report.duplicates})
+    latency = ", ".join(f"{rank} {ns / 1e6:,.3f} ms" for rank, ns in report.latency_ns.items())
+    print(f"latency (receipt - venue): {latency}")
     for name, offset_ns in report.clock_offset_ns.items():
         if offset_ns:
-            console.print(f"clock: {name} shifted by up to {offset_ns / 1e6:.3f} ms", highlight=False)
+            print(f"clock: {name} shifted by up to {offset_ns / 1e6:.3f} ms")
     for failure in report.failures:
         print(f"execsim: {failure}", file=sys.stderr)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from execsim.core.errors import ConfigError, ExecError
-from execsim.kernel import is_warm, warm_up
-from execsim.report.terminal import summary_table
+from execsim.core.errors import ConfigError
+from execsim.journal import discard
 from execsim.scenario import model
-from execsim.scenario.build import load_data
-from execsim.scenario.run import Progress as Where
-from execsim.scenario.run import run
-from execsim.scenario.strategies import where
+
+if TYPE_CHECKING:
+    from execsim.scenario.run import Finished
+    from execsim.scenario.run import Progress as Where
 
 SCENARIO_HELP = "A scenario: a TOML file, with or without .toml, or a folder with scenario.toml"
 
@@ -37,7 +40,7 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Directory for journal, parquet tables and report.html")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr")] = False,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of a failing strategy")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failing strategy")] = False,
 ) -> None:
     """Replay a recorded (or synthetic) market through the engine in virtual time."""
     path = model.locate(scenario)
@@ -45,57 +48,95 @@ def command(
     if strategy is not None:
         settings += [f"strategy.file={json.dumps(str(strategy.resolve()))}"]
     checked = model.load(path, seed, settings, replace_strategy=strategy is not None)
-    if out is not None and out.exists() and not out.is_dir():
-        raise ConfigError(f"--out {out} is a file", "name a directory")
-    console = Console(stderr=True, quiet=quiet)
-    if not is_warm():
-        console.print("execsim: compiling the kernel, once on this machine (some seconds) ...", highlight=False)
+    with nullcontext() if out is None else staged(out) as folder:
+        finished = _replay(checked, path, folder, quiet, debug)
+        if folder is not None:
+            _write(finished, folder)
+    if out is not None and not quiet:
+        print(f"execsim: wrote {out / 'report.html'} and the tables beside it", file=sys.stderr)
+    _print(finished.summary, as_json)
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A hidden folder for results, whose files take their places in `out` at the end; on any failure nothing is left.
+
+    Errors: ConfigError when `out` or something on its way is a file, or cannot be written.
+    """
+    base = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    with _writing(out):
+        folder = Path(tempfile.mkdtemp(prefix=".execsim-", dir=base))
+    try:
+        yield folder
+        with _writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+            discard(out / "journal.sqlite")  # this run may have none, or an earlier one was killed
+            for file in sorted(folder.iterdir()):
+                file.replace(out / file.name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except NotADirectoryError:
+        raise ConfigError(f"--out {out} is a file, or lies below one", "name a directory") from None
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written: {error.strerror}", "name another directory") from None
+
+
+def _replay(scenario: model.Scenario, path: Path, out: Path | None, quiet: bool, debug: bool) -> Finished:
+    from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
+    from execsim.scenario.build import load_data
+    from execsim.scenario.run import run
+    from execsim.scenario.strategies import failure
+
+    if not is_warm() and not quiet:
+        print("execsim: compiling the kernel, once on this machine (some seconds) ...", file=sys.stderr, flush=True)
     warm_up()
-    with _bar(console) as bar:
+    with _bar(quiet) as bar:
         task = bar.add_task("importing", total=None, detail=path.stem)
-        loaded = load_data(checked, path.parent)
+        loaded = load_data(scenario, path.parent)
 
         def show(at: Where) -> None:
             rate = at.rows / bar.tasks[0].elapsed if bar.tasks[0].elapsed else 0
             stamp = datetime.fromtimestamp(at.now_ns / 1e9, UTC).strftime("%H:%M:%S")
             detail = f"{at.rows:,} rows, {rate:,.0f}/s, {stamp} UTC, {at.pnl}"
-            bar.update(task, completed=at.rows, total=at.rows_total, detail=detail, description="replaying")
+            bar.update(task, completed=at.rows, total=at.rows_total, detail=detail)
 
         bar.reset(task, description="replaying", total=sum(m.info.rows for m in loaded.markets))
         try:
-            finished = run(checked, path.stem, path.parent, out, show, loaded)
-        except ExecError:
+            return run(scenario, path.stem, path.parent, out, show, loaded)
+        except (Exception, SystemExit) as error:
             if debug:
                 traceback.print_exc()
-            raise
-        except Exception as error:
-            if debug or checked.strategy.file is None:
+            file = scenario.strategy.file
+            blamed = failure(error, path.parent / file) if file is not None else None
+            if blamed is None:
                 raise
-            source = (path.parent / checked.strategy.file).resolve()
-            raise ConfigError(
-                f"strategy {source.name}: {where(error, source)}", "--debug shows the traceback"
-            ) from None
-    if out is not None:
-        _write(finished, out)
-    _print(finished.summary, as_json)
+            raise blamed from None
 
 
-def _bar(console: Console) -> Progress:
+def _bar(quiet: bool) -> Progress:
+    """Progress for people: nothing where stderr is a file or a pipe."""
     columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[detail]}"))
-    return Progress(*columns, console=console, transient=True, disable=console.quiet or not console.is_terminal)
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty())
 
 
-def _write(finished: Any, out: Path) -> None:
+def _write(finished: Finished, out: Path) -> None:
     from execsim.report.frames import write_frames  # pandas: only where files are wanted
     from execsim.report.html import write_report
 
     write_frames(finished.record, out)
     write_report(finished.record, out / "report.html")
-    print(f"execsim: wrote {out / 'report.html'} and the tables beside it", file=sys.stderr)
 
 
 def _print(summary: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary, indent=2))
     else:
+        from execsim.report.terminal import summary_table
+
         Console().print(summary_table(summary))

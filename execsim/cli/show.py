@@ -16,7 +16,15 @@ def command(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value; may be repeated")
     ] = None,
+    relative: Annotated[
+        bool, typer.Option("--relative", help="Leave paths as they are written, for a copy beside the original")
+    ] = False,
 ) -> None:
-    """Print a scenario with every default visible."""
-    checked = model.load(model.locate(scenario), None, list(settings or []))
+    """Print a scenario with every default visible. What it prints runs from any folder: its paths are absolute."""
+    path = model.locate(scenario)
+    checked = model.load(path, None, list(settings or []))
+    if not relative:
+        checked = model.anchored(checked, path.parent)
+    paths = f"relative to {path.parent.resolve()}" if relative else "absolute (--relative leaves them as written)"
+    print(f"# {path.name} with every default filled in; paths are {paths}")
     print(tomli_w.dumps(model.as_plain(checked)), end="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ COVERAGE_MAX: Final = 3
 """Markets whose coverage is shown one by one."""
 
 HASH_CHARS: Final = 16
+
+LONG_DECIMAL: Final = re.compile(r"(\.\d{4})\d+")
 
 POSITION_COLUMNS: Final = ("net", "avg_price", "mark", "realised", "unrealised")
 """What fits beside each other in 80 columns; the JSON has all."""
@@ -71,13 +74,18 @@ def _grid(section: Section) -> Table:
         grid.add_column(Text(title), justify="right", no_wrap=True)
     for row in section.rows[:ROWS_MAX]:
         cells = [
-            Text(cell, style=_style(section, title, cell)) for title, cell in zip(section.header, row, strict=True)
+            Text(_short(cell), style=_style(section, title, cell)) for title, cell in zip(section.header, row, strict=True)
         ]
         grid.add_row(*cells[nameless:])
     hidden = len(section.rows) - ROWS_MAX
     if hidden > 0:
         grid.add_row(Text(f"… and {hidden} more", style="dim"))
     return grid
+
+
+def _short(cell: str) -> str:
+    """Decimals beyond the fourth are cut, so that columns fit; the JSON and the files are exact."""
+    return LONG_DECIMAL.sub(r"\1", cell)
 
 
 def _line(section: Section) -> Text:

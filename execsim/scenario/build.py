@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,12 +16,13 @@ import numpy as np
 from execsim import plugins
 from execsim.core.errors import ConfigError, DataError, ValidationError
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
-from execsim.core.units import NS_PER_S, NS_PER_US
+from execsim.core.units import NS_PER_S, NS_PER_US, plain
+from execsim.engine.policies import PositionLimit
 from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.engine.validate import ValidatorConfig
-from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, LognormalLatency, SimulatedVenue
+from execsim.exchange import TRADER, ConstantLatency, KernelBooks, LatencyModel, LognormalLatency, SimulatedVenue
 from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
@@ -85,14 +86,18 @@ class Loaded:
 
 
 def load_data(scenario: model.Scenario, folder: Path) -> Loaded:
-    """Import (or find in the cache) every recording and look the markets up. `folder`: what paths are relative to."""
+    """Import (or find in the cache) every recording and look the markets up. `folder`: what paths are relative to.
+
+    Errors: VenueNotSupported before anything is imported; DataError and ConfigError naming what does not fit.
+    """
+    for item in scenario.markets:
+        plugins.venue(item.venue)
     tapes = [_tape(item, scenario.seed, folder) for item in scenario.data]
     manifests = [load_manifest(tape) for tape in tapes]
     shifts = [_shift_ns(item, manifest) for item, manifest in zip(scenario.data, manifests, strict=True)]
     markets = [_market(item, manifests, shifts) for item in scenario.markets]
-    known = {}
-    for market in markets:
-        known[market.id] = coverage(manifests[market.tape])[market.info.market]
+    _check_apart(markets)
+    known = {market.id: coverage(manifests[market.tape])[market.info.market] for market in markets}
     return Loaded(tapes, manifests, shifts, markets, known)
 
 
@@ -113,8 +118,21 @@ def _shift_ns(item: model.Data, manifest: Manifest) -> int:
     return (since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * NS_PER_US - manifest.ts_first_ns
 
 
+def _check_apart(markets: list[LoadedMarket]) -> None:
+    """A market has one name (its liquidity exists once), and a tape one venue (its rows come through one feed)."""
+    on_tape: dict[tuple[int, int], str] = {}
+    of_tape: dict[int, LoadedMarket] = {}
+    for market in markets:
+        first = on_tape.setdefault((market.tape, market.index), market.id)
+        if first != market.id:
+            raise ConfigError(f"markets {first!r} and {market.id!r} are the same market of the data", "remove one")
+        other = of_tape.setdefault(market.tape, market)
+        if other.instrument.venue != market.instrument.venue:
+            what = f"markets {other.id!r} and {market.id!r} of different venues are in one recording"
+            raise ConfigError(what, "give each venue a recording of its own: its rows share one feed")
+
+
 def _market(item: model.Market, manifests: list[Manifest], shifts: list[int]) -> LoadedMarket:
-    plugin = plugins.venue(item.venue)
     found = [
         (tape, index, info)
         for tape, manifest in enumerate(manifests)
@@ -129,15 +147,36 @@ def _market(item: model.Market, manifests: list[Manifest], shifts: list[int]) ->
     tape, index, info = found[0]
     if info.extra.get("first_snapshot_ns") is None:
         raise DataError(f"market {item.id}", "the recording holds no snapshot of its book", "import it with one")
-    instrument = dataclasses.replace(plugin.instrument(info, item.rules), market=item.id, venue=item.venue)
+    instrument = dataclasses.replace(_instrument(item, info), market=item.id, venue=item.venue)
+    if instrument.kind is InstrumentKind.BINARY and info.price_max_i > instrument.one_i:
+        highest = plain(instrument.grid.price(info.price_max_i))
+        what = f"the recording holds a price of {highest}, but no share pays more than 1"
+        raise DataError(
+            f"market {item.id}", what, f"correct the recording, or trade it on another venue than {item.venue}"
+        )
     resolve_ns = payoff_i = None
     first_ns, last_ns = int(info.extra["first_ns"]) + shifts[tape], int(info.extra["last_ns"]) + shifts[tape]
     if item.resolve is not None:
         if instrument.kind is not InstrumentKind.BINARY:
             raise ConfigError(f"market {item.id}: a spot market does not resolve", "remove `resolve`")
-        payoff_i = instrument.grid.price_i(item.resolve.payoff)
+        payoff_i = _exactly(instrument.grid.price_i, item.resolve.payoff, f"market {item.id}: resolve.payoff")
         resolve_ns = last_ns + int(item.resolve.after_s * NS_PER_S)
     return LoadedMarket(item.id, tape, index, info, instrument, resolve_ns, payoff_i, first_ns, last_ns)
+
+
+def _instrument(item: model.Market, info: MarketInfo) -> Instrument:
+    try:
+        return plugins.venue(item.venue).instrument(info, item.rules)
+    except (ConfigError, ValidationError) as error:
+        raise ConfigError(f"market {item.id}, rules: {error}", "") from None
+
+
+def _exactly(convert: Callable[[Decimal], int], number: Decimal, where: str) -> int:
+    """A number of the scenario on its grid. Errors: ConfigError naming `where` it stands."""
+    try:
+        return convert(number)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {error.args[1]}", *error.args[2:]) from None
 
 
 # -------------------------------------------------------------------- parts
@@ -148,6 +187,7 @@ class Parts:
     loaded: Loaded
     kernel: Replay
     engine: ExecutionEngine
+    risk: RiskEngine
     venues: dict[str, SimulatedVenue]
     books: Books
     streams: list[TapeStream]
@@ -215,7 +255,8 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
     reader = KernelBooks(kernel, names)
     books = Books(runtime, reader, reader, names)
     engine.attach_books(books)
-    engine.set_risk_engine(_risk(scenario.risk, folder))
+    risk = _risk(scenario.risk, folder, names)
+    engine.set_risk_engine(risk)
     drawn = LatencyStats()
     feeds: dict[str, Feed] = {}
     streams = []
@@ -232,7 +273,7 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
         streams.append(TapeStream(Shifted(reader_of_tape, loaded.shifts_ns[number]), indices, feed))
     traded = tuple(scenario.strategy.markets or names)
     strategy, params = _strategy(scenario.strategy, loaded, folder)
-    return Parts(loaded, kernel, engine, venues, books, streams, drawn, feeds, strategy, params, traded)
+    return Parts(loaded, kernel, engine, risk, venues, books, streams, drawn, feeds, strategy, params, traded)
 
 
 def _span(market: LoadedMarket) -> MarketSpan:
@@ -275,17 +316,32 @@ def _fund(
             if asset_name not in assets:
                 known = ", ".join(sorted(assets))
                 raise ConfigError(f"venues.{name}.balances: no asset {asset_name!r}", f"its markets use: {known}")
-            units = _amount(assets[asset_name], amount, f"venues.{name}.balances.{asset_name}")
+            units = _exactly(assets[asset_name].amount, amount, f"venues.{name}.balances.{asset_name}")
             venue.deposit(asset_name, units)
             if asset_name in quotes:
                 engine.portfolio.deposit(assets[asset_name], units)
         for market_id, size in item.sets.items():
-            found = next((m for m in loaded.markets if m.id == market_id and m.instrument.venue == name), None)
-            if found is None or found.instrument.complement is None:
-                raise ConfigError(f"venues.{name}.sets: {market_id!r} is not a binary market of {name}", "")
-            lots = found.instrument.grid.lots(size)
+            lots = _set_lots(loaded, venue, market_id, size, f"venues.{name}.sets")
             venue.split(market_id, lots)
             engine.portfolio.split(market_id, lots)
+
+
+def _set_lots(loaded: Loaded, venue: SimulatedVenue, market_id: str, size: Decimal, where: str) -> int:
+    """Lots of full sets to split at the start. Errors: ConfigError for a market without sets, or too little cash."""
+    binary = {
+        m.id: m.instrument for m in loaded.markets if m.instrument.venue == venue.venue_id and m.instrument.complement
+    }
+    inst = binary.get(market_id)
+    if inst is None:
+        hint = f"those are: {', '.join(binary)}" if binary else "it has none: remove `sets`"
+        raise ConfigError(f"{where}: {market_id!r} is not a binary market of {venue.venue_id}", hint)
+    lots = _exactly(inst.grid.lots, size, f"{where}.{market_id}")
+    cost, held = inst.par(lots), venue.ledger[TRADER].free(inst.quote.name)
+    if cost > held:
+        cost_text, held_text = plain(inst.quote.decimal(cost)), plain(inst.quote.decimal(held))
+        what = f"{where}.{market_id}: {plain(size)} sets cost {cost_text} {inst.quote.name}, the balance left is {held_text}"
+        raise ConfigError(what, "raise the balance or split fewer")
+    return lots
 
 
 def _assets(loaded: Loaded, venue: str) -> dict[str, Asset]:
@@ -296,13 +352,6 @@ def _assets(loaded: Loaded, venue: str) -> dict[str, Asset]:
             for asset in (inst.quote, inst.base, *([inst.complement] if inst.complement else [])):
                 found[asset.name] = asset
     return found
-
-
-def _amount(asset: Asset, amount: Decimal, where: str) -> int:
-    try:
-        return asset.amount(amount)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {error}", "") from None
 
 
 def _engine_config(item: model.Engine) -> EngineConfig:
@@ -317,8 +366,13 @@ def _engine_config(item: model.Engine) -> EngineConfig:
     )  # fmt: skip
 
 
-def _risk(item: model.Risk, folder: Path) -> RiskEngine:
-    policies = policies_of(item.policies, "risk.policies")
+def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
+    """A policy of the scenario itself must name one of its markets; a file may serve many scenarios."""
+    policies = policies_of(item.policies, "risk")
+    for index, policy in enumerate(policies):
+        if isinstance(policy, PositionLimit) and policy.market_id not in (None, *markets):
+            what = f"risk: policies[{index}].market_id: {policy.market_id!r} is not a market id"
+            raise ConfigError(what, f"known: {', '.join(markets)}")
     if item.file is not None:
         policies += load_policies(folder / item.file)
     return RiskEngine(policies)

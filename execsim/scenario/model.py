@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from execsim.core.errors import ConfigError
 
@@ -22,7 +22,20 @@ def _exact(value: object) -> object:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
+def _ordered(bounds: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
+    low, high = bounds
+    if not 0 < low <= high:
+        raise ValueError(f"bounds {low} and {high}: write [smallest, largest], both positive")
+    return bounds
+
+
 Number = Annotated[Decimal, BeforeValidator(_exact)]
+Amount = Annotated[Number, Field(ge=0)]
+Bounds = Annotated[tuple[Number, Number], AfterValidator(_ordered)]
+
+START_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+START_MAX: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""Where a recording may be moved to: times are 64-bit nanoseconds since 1970, which end in 2262."""
 
 
 class Section(BaseModel):
@@ -46,6 +59,8 @@ class Data(Section):
             raise ValueError("name exactly one of sources, tape, synthetic_rows")
         if self.start_at is not None and self.start_at.tzinfo is None:
             raise ValueError("start_at needs a time zone, e.g. 2026-04-15T14:25:00Z")
+        if self.start_at is not None and not START_MIN <= self.start_at < START_MAX:
+            raise ValueError(f"start_at {self.start_at.isoformat()} is not between 1970 and 2200")
         return self
 
 
@@ -71,7 +86,7 @@ class Latency(Section):
     """`constant` uses ms only; `lognormal` takes ms as its median."""
 
     model: Literal["constant", "lognormal"] = "lognormal"
-    ms: Number = Field(Decimal(50), ge=0)
+    ms: Number = Field(Decimal(50), ge=0, le=3_600_000)
     sigma: Number = Field(Decimal("0.4"), gt=0, le=3)
 
 
@@ -81,8 +96,8 @@ class Venue(Section):
     feed: Latency = Latency(ms=Decimal(10))
     entry: Latency = Latency(ms=Decimal(40))
     response: Latency = Latency(ms=Decimal(15))
-    balances: dict[str, Number] = Field({}, description="asset -> amount at the start")
-    sets: dict[str, Number] = Field({}, description="market id -> full sets (YES + NO) split from cash at the start")
+    balances: dict[str, Amount] = Field({}, description="asset -> amount at the start")
+    sets: dict[str, Amount] = Field({}, description="market id -> full sets (YES + NO) split from cash at the start")
 
 
 class Exchange(Section):
@@ -104,10 +119,10 @@ class Engine(Section):
     enable_validation: bool = True
     enable_risk_checks: bool = True
     enable_metrics: bool = True
-    size_min: Number = Decimal("0.01")
-    size_max: Number = Decimal(1_000_000)
-    size_bounds: dict[str, tuple[Number, Number]] = Field({}, description="market or venue -> smallest, largest size")
-    price_bounds: dict[str, tuple[Number, Number]] = Field({}, description="market or venue -> lowest, highest price")
+    size_min: Number = Field(Decimal("0.01"), gt=0)
+    size_max: Number = Field(Decimal(1_000_000), gt=0)
+    size_bounds: dict[str, Bounds] = Field({}, description="market or venue -> smallest, largest size")
+    price_bounds: dict[str, Bounds] = Field({}, description="market or venue -> lowest, highest price")
     rate_limits: dict[str, RateLimit] = Field({}, description="venue -> our own limit; else the venue's preset")
 
 
@@ -165,18 +180,43 @@ class Scenario(Section):
         for market in self.strategy.markets:
             if market not in ids:
                 raise ValueError(f"strategy.markets: {market!r} is not a market id; known: {', '.join(ids)}")
+        bounded = {"size_bounds": self.engine.size_bounds, "price_bounds": self.engine.price_bounds}
+        places = [*ids, *sorted(known)]
+        for section, bounds in bounded.items():
+            for name in bounds:
+                if name not in places:
+                    raise ValueError(f"engine.{section}: {name!r} is no market or venue; known: {', '.join(places)}")
+        for name in self.engine.rate_limits:
+            if name not in known:
+                raise ValueError(f"engine.rate_limits: {name!r} is no venue; known: {', '.join(sorted(known))}")
         return self
 
 
 def locate(name: str | Path) -> Path:
     """The scenario file: the path itself, with .toml added, or scenario.toml inside a folder. Errors: ConfigError."""
     path = Path(name)
-    for candidate in (path, path.with_name(path.name + ".toml"), path / "scenario.toml"):
-        if candidate.is_file():
-            return candidate
-    beside = path.parent if path.parent.is_dir() else Path()
-    known = ", ".join(sorted(str(p.with_suffix("")) for p in beside.glob("*.toml"))[:12])
-    raise ConfigError(f"no scenario {name}", f"found in {beside}: {known}" if known else "give the path of a TOML file")
+    candidates = [path, path / "scenario.toml"]
+    if path.name:
+        candidates.insert(1, path.with_name(path.name + ".toml"))
+    try:
+        found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    except OSError as error:
+        raise ConfigError(
+            f"no scenario {str(name)[:200]!r}: {error.strerror}", "give the path of a TOML file"
+        ) from None
+    if found is None:
+        known = ", ".join(str(scenario) for scenario in _scenarios_near(path)[:12])
+        raise ConfigError(
+            f"no scenario {str(name)!r}", f"there are: {known}" if known else "give the path of a TOML file"
+        )
+    return found
+
+
+def _scenarios_near(path: Path) -> list[Path]:
+    """Scenario files in, beside or in `scenarios/` beside a path that is none, as one would name them."""
+    folders = [path, path.parent, path.parent / "scenarios", Path("scenarios")]
+    files = [file for folder in dict.fromkeys(folders) if folder.is_dir() for file in sorted(folder.glob("*.toml"))]
+    return [file.with_suffix("") for file in dict.fromkeys(files) if file.is_file() and file.name != "pyproject.toml"]
 
 
 def load(path: Path, seed: int | None = None, settings: Sequence[str] = (), replace_strategy: bool = False) -> Scenario:
@@ -204,50 +244,77 @@ def load(path: Path, seed: int | None = None, settings: Sequence[str] = (), repl
         raise ConfigError(*_explain(path, error)) from None
 
 
-def override(raw: dict[str, Any], setting: str) -> None:
-    """Apply one KEY=VALUE. VALUE is read as TOML if it is TOML, else as text; list items by number (markets.0.id)."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {setting!r} is not KEY=VALUE", "e.g. --set exchange.queue=proportional")
+def override(raw: dict[str, Any], setting: str, flag: str = "--set") -> None:
+    """Apply one KEY=VALUE. VALUE is read as TOML if it is TOML, else as text; list items by number (markets.0.id).
+
+    Errors: ConfigError naming the `flag` it was given with.
+    """
+    key, equals, text = (part.strip() for part in setting.partition("="))
+    if not equals or not key:
+        raise ConfigError(f"{flag} {setting!r} is not KEY=VALUE", f"e.g. {flag} exchange.queue=proportional")
     try:
         value = tomllib.loads(f"value = {text}", parse_float=Decimal)["value"]
     except tomllib.TOMLDecodeError:
         value = text
     at: Any = raw
-    *parents, last = key.strip().split(".")
+    *parents, last = key.split(".")
     for name in parents:
-        at = _child(at, name, key)
+        at = _child(at, name, f"{flag} {key}")
     if isinstance(at, list):
-        at[_number(at, last, key)] = value
+        at[_number(at, last, f"{flag} {key}")] = value
     else:
         at[last] = value
 
 
-def _child(at: Any, name: str, key: str) -> Any:
-    if isinstance(at, list):
-        return at[_number(at, name, key)]
-    child = at.setdefault(name, {})
+def _child(at: Any, name: str, where: str) -> Any:
+    child = at[_number(at, name, where)] if isinstance(at, list) else at.setdefault(name, {})
     if not isinstance(child, dict | list):
-        raise ConfigError(f"--set {key}: {name} is a value, not a section", "see `execsim show SCENARIO`")
+        raise ConfigError(f"{where}: {name} is a value, not a section", "see `execsim show SCENARIO`")
     return child
 
 
-def _number(items: list[Any], name: str, key: str) -> int:
-    if not name.isdigit() or int(name) >= len(items):
-        raise ConfigError(f"--set {key}: {name!r} is not one of 0..{len(items) - 1}", "list items go by number")
+def _number(items: list[Any], name: str, where: str) -> int:
+    if not name.isdecimal() or int(name) >= len(items):
+        raise ConfigError(f"{where}: {name!r} is not one of 0..{len(items) - 1}", "list items go by number")
     return int(name)
 
 
+_WORDS: Final = {
+    "dict_type": "should be a table (KEY = VALUE)",
+    "model_type": "should be a table (KEY = VALUE)",
+    "list_type": "should be a list ([...])",
+}
+"""pydantic's name of a fault -> what to say in the words of TOML."""
+
+
 def _explain(path: Path, error: ValidationError) -> tuple[str, str]:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "scenario"
-    more = error.error_count() - 1
+    """(what and where, hint) of the first fault; a misspelt key goes before the key that is missing for it."""
+    faults = error.errors(include_url=False)
+    first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
+    where = " ".join(".".join(str(part) for part in first["loc"]).split())
+    more = len(faults) - 1
     hint = f"and {more} more" if more else ""
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(_known_keys(first["loc"]))
-        return f"{path}: unknown key {where}", "; ".join(x for x in (f"known keys: {known}", hint) if x)
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{path}: {where}: {message}", hint
+    kind, message = first["type"], str(first["msg"])
+    if kind == "extra_forbidden":
+        known = f"known keys: {', '.join(_known_keys(first['loc']))}"
+        return f"{path}: unknown key {where}", f"{known}; {hint}" if hint else known
+    if kind == "missing":
+        return f"{path}: {where} is missing", hint
+    if kind == "value_error":
+        place = f"{where}: " if where else ""
+        return f"{path}: {place}{message.removeprefix('Value error, ')}", hint
+    wanted = _WORDS.get(kind, message.removeprefix("Input ").removeprefix("String "))
+    return f"{path}: {where} is {_shown(first['input'])}, {wanted}", hint
+
+
+def _shown(value: object) -> str:
+    """A value of the file as it may have been written, short."""
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list):
+        return "a list"
+    text = str(value) if isinstance(value, Decimal | datetime) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _known_keys(loc: Sequence[int | str]) -> list[str]:
@@ -267,7 +334,24 @@ def _inner(annotation: Any) -> Any:
     return annotation
 
 
+def anchored(scenario: Scenario, folder: Path) -> Scenario:
+    """The same scenario with every path absolute; `folder` is what they were relative to."""
+
+    def at(path: str | None) -> str | None:
+        return None if path is None else str((folder / path).resolve())
+
+    data = [
+        item.model_copy(update={"sources": [at(source) for source in item.sources], "tape": at(item.tape)})
+        for item in scenario.data
+    ]
+    strategy = scenario.strategy.model_copy(
+        update={"file": at(scenario.strategy.file), "orders": at(scenario.strategy.orders)}
+    )
+    risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file)})
+    return scenario.model_copy(update={"data": data, "strategy": strategy, "risk": risk})
+
+
 def as_plain(scenario: Scenario) -> Mapping[str, Any]:
-    """Every value, defaults included, as plain data (numbers written as text keep their digits)."""
-    plain: Mapping[str, Any] = scenario.model_dump(mode="json", exclude_none=True)
+    """Every value, defaults included, as TOML knows them: numbers keep their digits, nothing is left out but None."""
+    plain: Mapping[str, Any] = scenario.model_dump(exclude_none=True)
     return plain

@@ -81,8 +81,11 @@ def load_policies(path: Path | str) -> list[Policy]:
         raise ConfigError(f"{path}: unknown suffix {path.suffix!r}", f"one of: {', '.join(FORMATS)}")
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read", str(error)) from None
+    except OSError as error:
+        hint = "check the path (a scenario's paths are relative to its file)"
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", hint) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not text in UTF-8", "save it as such") from None
     return parse_policies(text, found, where=str(path))
 
 
@@ -129,7 +132,8 @@ def _policy(item: Any, where: str) -> Policy:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{where}.{name}: {first['msg']}", _hint(model, name, first["input"])) from None
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError(f"{where}.{name}: {message}", _hint(model, name, first["input"])) from None
 
 
 def _hint(model: type[BaseModel], name: str, value: Any) -> str:

@@ -38,10 +38,11 @@ class Progress:
 
 @dataclass(slots=True)
 class Finished:
-    """A run that ended: its record for reports and its summary (`execsim run --json`)."""
+    """A run that ended: its record for reports, its summary (`execsim run --json`), and the parts as they stood then."""
 
     record: RunRecord
     summary: dict[str, Any]
+    parts: Parts
 
 
 def run(
@@ -185,4 +186,4 @@ class _Session:
             equity=self._equity.series(),
             prices={name: sampler.series() for name, sampler in self._prices.items()},
         )
-        return Finished(record, summary)
+        return Finished(record, summary, parts)

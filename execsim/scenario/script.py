@@ -258,13 +258,13 @@ def _rows(path: Path) -> Iterator[_Row]:
     if path.suffix.lower() not in (".csv", ".parquet"):
         raise DataError(str(path), "is neither .csv nor .parquet", "order scripts are one of the two")
     if not path.is_file():
-        raise DataError(str(path), "no such file", "check the path of the order script")
+        raise DataError(str(path), "no such file", "check the path of the order script (relative to the scenario file)")
     try:
         yield from _csv_rows(path) if path.suffix.lower() == ".csv" else _parquet_rows(path)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(str(path), f"is not a CSV in UTF-8: {error}", "") from None
+        raise DataError(str(path), f"is not a CSV in UTF-8: {error}", "save it as one") from None
     except (pa.ArrowException, OSError) as error:
-        raise DataError(str(path), f"cannot be read: {error}", "") from None
+        raise DataError(str(path), f"cannot be read: {error}", "write it again") from None
 
 
 def _csv_rows(path: Path) -> Iterator[_Row]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import Fill, Order, OrderStatus
 from execsim.core.units import plain
+from execsim.engine.policies import PositionLimit
+from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
 from execsim.scenario import model
 from execsim.scenario.build import Parts, latency_of
+
+PNL: Final = ("realised", "unrealised", "fees", "rebates", "net")
+"""net = realised + unrealised - fees + rebates"""
 
 
 class Tally:
@@ -67,10 +72,7 @@ def summarise(
         "events_per_s": round(rows / wall_s) if wall_s else 0,
         "orders": tally.orders(engine),
         "fills": fills_summary(tally.fills, _finals(parts, marks)),
-        "pnl": {
-            asset: {key: plain(value) for key, value in total.decimals().items()}
-            for asset, total in engine.portfolio.totals(marks).items()
-        },
+        "pnl": pnl_summary(engine.portfolio.totals(marks)),
         "positions": {m.id: position_summary(parts, m.id, marks.get(m.id)) for m in loaded.markets},
         "metrics": engine.metrics.snapshot(),
         "latency_ns": _latency(parts),
@@ -79,6 +81,19 @@ def summarise(
         "gaps": sum(len(manifest.gaps) for manifest in loaded.manifests),
         "rate_limited_by_venue": {name: venue.limits.hits for name, venue in parts.venues.items()},
         "assumptions": assumptions(scenario, parts),
+    }
+
+
+def pnl_summary(totals: Mapping[str, Totals]) -> dict[str, Any]:
+    """realised, unrealised, fees, rebates and net over all quote assets, and the same of each asset under its name.
+
+    Over all, a unit of every quote asset counts as one dollar, as in the risk policies.
+    """
+    by_asset = {asset: total.decimals() for asset, total in totals.items()}
+    overall = {key: sum((amounts[key] for amounts in by_asset.values()), Decimal(0)) for key in PNL}
+    return {
+        **{key: plain(value) for key, value in overall.items()},
+        **{asset: {key: plain(amounts[key]) for key in PNL} for asset, amounts in by_asset.items()},
     }
 
 
@@ -161,6 +176,16 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
         if item.start_at is not None:
             what = item.tape or ", ".join(item.sources) or "synthetic rows"
             said.append(f"{what} is replayed as if it began at {item.start_at.isoformat()}")
+    for policy in parts.risk.policies:
+        if (
+            isinstance(policy, PositionLimit)
+            and policy.market_id is not None
+            and not parts.engine.view.trades(policy.market_id)
+        ):
+            said.append(f"risk: a {policy.name} for {policy.market_id} limits nothing: it is no market of this run")
+    quotes = list(dict.fromkeys(market.instrument.quote.name for market in parts.loaded.markets))
+    if len(quotes) > 1:
+        said.append(f"totals over {' and '.join(quotes)} count each as one dollar")
     for name in parts.venues:
         venue = scenario.venues.get(name, model.Venue())
         for leg in ("feed", "entry", "response"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from execsim.core.errors import ConfigError, DataError
+from execsim.tape.cachedir import cache_root
 from execsim.tape.schema import SCHEMA_VERSION, Importer, Manifest, SourceInfo
 from execsim.tape.store import MANIFEST_FILE, TapeWriter, hash_file, load_manifest
 
@@ -121,7 +121,7 @@ def source_files(sources: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for source in (Path(source) for source in sources):
         if not source.exists():
-            raise DataError(str(source), "no such file", "")
+            raise DataError(str(source), "no such file", "check the path (a scenario's paths are relative to its file)")
         if not source.is_dir():
             files.append(source)
             continue
@@ -133,7 +133,7 @@ def source_files(sources: Sequence[Path]) -> list[Path]:
         files += inside
     for file in files:
         if file.stat().st_size == 0:
-            raise DataError(str(file), "the file is empty", "")
+            raise DataError(str(file), "the file is empty", "fetch or record it again")
     return files
 
 
@@ -143,17 +143,6 @@ def check_options(name: str, known: Mapping[str, str], options: Mapping[str, Any
         if option not in known:
             listed = ", ".join(sorted(known)) or "none"
             raise ConfigError(f"format {name} has no option {option!r}", f"known options: {listed}")
-
-
-def cache_root() -> Path:
-    """$EXECSIM_CACHE, else the user's cache directory of this system (not created here)."""
-    if chosen := os.environ.get("EXECSIM_CACHE"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "execsim"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "execsim"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "execsim"
 
 
 def _complete(infos: Sequence[SourceInfo], files: Sequence[Path], hashes: Sequence[str]) -> None:

@@ -55,7 +55,7 @@ class MemorySink:
             raise InternalError(f"an importer gave the columns {', '.join(columns)}")
         self.batches += 1
         values = zip(*(map(int, columns[name]) for name in SinkRow._fields[:-1]), strict=True)
-        self.data += [SinkRow(*row, source) for row in values]
+        self.data += [SinkRow._make((*row, source)) for row in values]
 
     def gap(self, info: GapInfo) -> None:
         self.gaps.append(info)
