@@ -90,14 +90,8 @@ def test_sizes(check: Callable[..., str]) -> None:
 
 def test_prices(check: Callable[..., str]) -> None:
     rain, coin = binary(), coarse("coin", InstrumentKind.SPOT, tick_i=5, price_min_i=10, price_max_i=1_000)
-    for price, code in (
-        (100, ""),
-        (9_900, ""),
-        (9_950, "PRICE_RANGE"),
-        (10_000, "PRICE_RANGE"),
-        (0, "PRICE_RANGE"),
-        (150, "TICK"),
-    ):
+    outside = dict.fromkeys((0, 99, 9_950, 10_000, 15_000), "PRICE_RANGE")
+    for price, code in {100: "", 9_900: "", 150: "TICK", **outside}.items():
         assert check(order(rain, price, 5_000_000)) == code, price
         assert check(order(rain, price, 5_000_000, outcome=Outcome.NO)) == code, price
     for price, code in ((10, ""), (1_000, ""), (5, "PRICE_RANGE"), (1_005, "PRICE_RANGE"), (12, "TICK")):
