@@ -97,7 +97,7 @@ class Runtime(Protocol):
     def next_event_ns(self) -> int:
         """Instant of the earliest thing scheduled besides the caller: now if anything is ready; NEVER if nothing is.
 
-        In wall time: now (anything may come at any moment).
+        In wall time: now (anything may come at any moment), or the time of a timer that is overdue.
         """
 
     async def sleep_until(self, t_ns: int, priority: Priority = Priority.NORMAL) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from execsim.core.errors import ConfigError
 from execsim.core.quantile import QuantileTable, lognormal_quantiles
 from execsim.ports import Rng
 
@@ -34,6 +35,10 @@ class ConstantLatency:
     """Always `ns`. Real paths vary; use it to compare with other simulators and in tests."""
 
     ns: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ns < 0:
+            raise ConfigError(f"latency of {self.ns} ns", "nothing arrives before it is sent: use 0 or more")
 
     def draw(self, rng: Rng) -> int:
         return self.ns

@@ -45,7 +45,7 @@ class SimulatedVenue:
     """One venue of a run. `markets` maps the kernel's market index to its instrument; indices of other venues are absent.
 
     Balances are given in asset units by `deposit`. Errors a caller sees are the venue's: VenueError, RateLimitExceeded,
-    OrderNotFound. `orders_kept`: ended orders stay known for status questions.
+    OrderNotFound. Ended orders stay known for status questions.
     """
 
     def __init__(

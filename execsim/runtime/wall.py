@@ -73,8 +73,8 @@ class WallRuntime(Scheduler):
         return self._origin_ns + (time.monotonic_ns() - self._started_ns) * self._speed  # type: ignore[operator]
 
     def next_event_ns(self) -> int:
-        """Now: anything may come at any moment."""
-        return self.now_ns()
+        """Now: anything may come at any moment; or the time of a timer that is overdue, for it comes before now."""
+        return min(self.now_ns(), self._timers.earliest_ns())
 
     async def turn(self, until_ns: int) -> None:
         """Come back at until_ns, before everything else of that instant."""
