@@ -27,7 +27,10 @@ class SinkRow(NamedTuple):
 
 
 class MemorySink:
-    """Everything in lists and counters; `batches` counts the calls of `rows`. Errors: InternalError when an importer's columns are not those of the schema."""
+    """Everything in lists and counters; `batches` counts the calls of `rows`.
+
+    Errors: InternalError when an importer's columns are not those of the schema.
+    """
 
     def __init__(self) -> None:
         self.data: list[SinkRow] = []
