@@ -6,7 +6,7 @@ pass the venue cursor because local time is never before venue time. Comes back 
 
 from __future__ import annotations
 
-from execsim.kernel.ladder import NO_ROOM, Array, clear, forget_gone, get, put, wipe
+from execsim.kernel.ladder import NO_ROOM, NOTHING, Array, clear, forget_gone, get, put
 from execsim.kernel.layout import (
     ASKS,
     BEST,
@@ -57,7 +57,7 @@ from execsim.kernel.layout import (
     Stop,
 )  # fmt: skip
 from execsim.kernel.queue import on_level, on_opposite, on_snapshot, on_trade, sweep
-from execsim.kernel.warm import hot, jit
+from execsim.kernel.warm import inner, jit, woven
 from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Flag, Kind
 
@@ -73,7 +73,7 @@ KIND_MASK = (1 << KIND_BITS) - 1
 FAR = 2**63 - 1
 
 
-@hot
+@woven
 def room(state: Array, markets: Array, ladders: Array, spill: Array, record: int, rows: Array, at: int) -> int:
     """Stop reason if a book row cannot be applied yet, else 0."""
     kind = rows[at, KIND] & KIND_MASK
@@ -93,7 +93,7 @@ def room(state: Array, markets: Array, ladders: Array, spill: Array, record: int
     return 0
 
 
-@jit
+@inner
 def start_snapshot(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, flags: int) -> None:
     lost = not markets[record, HAS_BOOK] or flags & F_RESYNC != 0
     for side in range(2):
@@ -102,18 +102,18 @@ def start_snapshot(markets: Array, ladders: Array, pool: Array, spill: Array, re
     markets[record, RESYNCED] = 1 if lost else 0
 
 
-@jit
+@inner
 def drop_best(
     state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, record: int, ladder: int, slot: int
 ) -> None:
     """A best-price row replaces its side: whatever else was best is gone."""
     best = ladders[ladder, BEST]
     if best != NONE and best != slot:
-        wipe(state, ladders, pool, spill, ladder, best)
+        put(state, ladders, pool, spill, ladder, best, NOTHING)
     markets[record, HAS_BOOK] = 1
 
 
-@hot
+@woven
 def apply_book(
     state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, record: int, kind: int, flags: int, side: int,
     price: int, lots: int,
@@ -138,7 +138,7 @@ def apply_book(
     return before
 
 
-@hot
+@woven
 def venue_row(
     state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, orders: Array, fills: Array, rows: Array,
     at: int,
@@ -183,7 +183,7 @@ def venue_row(
     return 0
 
 
-@jit
+@inner
 def trade_row(
     state: Array, markets: Array, ladders: Array, orders: Array, fills: Array, record: int, flags: int, side: int,
     price: int, lots: int,
@@ -203,7 +203,7 @@ def trade_row(
         on_trade(state, markets, orders, fills, record, hit > 0, price, lots, inferred)
 
 
-@hot
+@woven
 def touch_moved(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, sizes: bool) -> bool:
     """Whether the strategy's touch differs from the one last published; remembers the new one."""
     bid, ask = ladders[2 * record + BIDS, BEST], ladders[2 * record + ASKS, BEST]
@@ -217,7 +217,7 @@ def touch_moved(markets: Array, ladders: Array, pool: Array, spill: Array, recor
     return moved
 
 
-@hot
+@woven
 def local_row(
     state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, rows: Array, at: int, end: int
 ) -> int:

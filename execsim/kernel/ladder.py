@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from execsim.kernel.layout import (
     ASKS,
     BEST,
@@ -22,7 +24,7 @@ from execsim.kernel.layout import (
     TOOK,
     WIDTH,
 )  # fmt: skip
-from execsim.kernel.warm import hot, jit
+from execsim.kernel.warm import hot, inner, jit
 
 Array = Any
 """numba compiles these functions; mypy sees arrays as Any here and exact types in `replay`."""
@@ -31,11 +33,13 @@ KEY_BITS = 44
 """slot bits of a spill key: prices up to 2**44 strides; the ladder's number stands above them"""
 LEDGER = 1 << 18
 """added to a ladder's number in a spill key: what we took there, not what is shown"""
+NOTHING: Any = np.int64(0)
+"""the size that removes a level (np.int64: see warm.jit)"""
 NO_ROOM = -1
 """what `put` returns when the spill table must grow first; nothing has changed then"""
 
 
-@jit
+@inner
 def _find(spill: Array, key: int) -> int:
     """Index of `key` in the table, or of the free place where it belongs. The table is never full (half at most)."""
     mask = spill.shape[0] - 1
@@ -46,7 +50,7 @@ def _find(spill: Array, key: int) -> int:
     return at
 
 
-@jit
+@inner
 def spill_get(spill: Array, ladder: int, slot: int) -> int:
     at = _find(spill, (ladder << KEY_BITS) | slot)
     return spill[at, 1] if spill[at, 0] != NONE else 0
@@ -66,7 +70,7 @@ def spill_set(state: Array, ladders: Array, spill: Array, ladder: int, slot: int
     spill[at, 1] = lots
 
 
-@hot
+@jit
 def get(ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) -> int:
     """Lots displayed at a slot."""
     at = slot - ladders[ladder, LOW]
@@ -77,7 +81,7 @@ def get(ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) -> in
     return spill_get(spill, ladder, slot)
 
 
-@jit
+@inner
 def _best_spilled(ladders: Array, spill: Array, ladder: int, bids: bool) -> int:
     best = NONE
     if ladders[ladder, SPILLED] == 0:
@@ -91,7 +95,7 @@ def _best_spilled(ladders: Array, spill: Array, ladder: int, bids: bool) -> int:
     return best
 
 
-@jit
+@inner
 def _recentre(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) -> None:
     """Move the window so that `slot` stands in its middle; sizes and what we took move with their prices."""
     width, offset, low = ladders[ladder, WIDTH], ladders[ladder, OFFSET], ladders[ladder, LOW]
@@ -181,7 +185,7 @@ def taken_at(ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) 
     return spill_get(spill, ladder + LEDGER, slot)
 
 
-@jit
+@inner
 def occupied(ladders: Array, pool: Array, ladder: int) -> int:
     """Entries a move of the window may put into the spill table: sizes shown, and what we took of them."""
     offset, width, taken = ladders[ladder, OFFSET], ladders[ladder, WIDTH], ladders[ladder, TAKEN]
@@ -242,13 +246,7 @@ def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, sl
     return before
 
 
-@jit
-def wipe(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) -> None:
-    """Remove a level."""
-    put(state, ladders, pool, spill, ladder, slot, 0)
-
-
-@jit
+@inner
 def clear(ladders: Array, pool: Array, spill: Array, ladder: int, forget_taken: bool) -> None:
     """Empty the side; with `forget_taken` what we took from it is forgotten too."""
     offset, width, taken = ladders[ladder, OFFSET], ladders[ladder, WIDTH], ladders[ladder, TAKEN]
@@ -264,7 +262,7 @@ def clear(ladders: Array, pool: Array, spill: Array, ladder: int, forget_taken: 
     ladders[ladder, BEST] = NONE
 
 
-@jit
+@inner
 def forget_gone(ladders: Array, pool: Array, spill: Array, ladder: int) -> None:
     """After a snapshot: of levels that are not shown any more (or show less) we have taken no more than that."""
     if ladders[ladder, TOOK] == 0:
@@ -293,6 +291,6 @@ def take(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, s
         spill_set(state, ladders, spill, ladder + LEDGER, slot, before + lots)
 
 
-@jit
+@inner
 def other_side(ladder: int) -> int:
     return ladder + 1 if ladder % 2 == BIDS else ladder - ASKS

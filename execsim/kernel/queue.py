@@ -10,6 +10,10 @@ fit; the one product is `mul_div`, which never overflows.
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from execsim.kernel.ladder import Array, get, next_slot, other_side, take, taken_at
 from execsim.kernel.layout import (
     AHEAD,
@@ -43,7 +47,12 @@ from execsim.kernel.layout import (
     SIDE_OF,
     STRIDE,
 )  # fmt: skip
-from execsim.kernel.warm import jit
+from execsim.kernel.warm import inner, jit
+
+BY_QUEUE: Any = np.int64(CAUSE_QUEUE)
+BY_THROUGH: Any = np.int64(CAUSE_THROUGH)
+BY_CROSSING: Any = np.int64(CAUSE_CROSSED)
+"""what `fill` is told (np.int64: see warm.jit)"""
 
 
 @jit
@@ -68,7 +77,7 @@ def mul_div(a: int, b: int, c: int) -> int:
     return quotient
 
 
-@jit
+@inner
 def fill(state: Array, orders: Array, fills: Array, order: int, lots: int, cause: int) -> None:
     """Take `lots` off an own order and note it. A filled order stays in the list until `sweep`.
 
@@ -117,7 +126,7 @@ def remove(markets: Array, orders: Array, order: int) -> None:
     orders[order, LIVE] = 0
 
 
-@jit
+@inner
 def sweep(state: Array, markets: Array, orders: Array, fills: Array) -> None:
     """Free the orders that the last row filled completely."""
     for i in range(state[N_FILLS]):
@@ -136,7 +145,7 @@ def ahead_at(markets: Array, ladders: Array, pool: Array, spill: Array, record: 
     return max(0, get(ladders, pool, spill, ladder, slot) - taken_at(ladders, pool, spill, ladder, slot))
 
 
-@jit
+@inner
 def on_trade(
     state: Array, markets: Array, orders: Array, fills: Array, record: int, hits_bids: bool, price: int, lots: int,
     inferred: bool,
@@ -153,7 +162,7 @@ def on_trade(
         own = orders[order, PRICE_OF]
         if (own > price) if hits_bids else (own < price):
             amount = min(orders[order, LEFT], left)
-            fill(state, orders, fills, order, amount, CAUSE_THROUGH)
+            fill(state, orders, fills, order, amount, BY_THROUGH)
             left -= amount
         elif own == price:
             if not drains:
@@ -163,7 +172,7 @@ def on_trade(
             if reach > 0:
                 orders[order, AHEAD] = 0
                 amount = min(orders[order, LEFT], reach)
-                fill(state, orders, fills, order, amount, CAUSE_QUEUE)
+                fill(state, orders, fills, order, amount, BY_QUEUE)
                 left -= amount
             else:
                 orders[order, AHEAD] -= left
@@ -172,7 +181,7 @@ def on_trade(
         order = orders[order, NEXT]
 
 
-@jit
+@inner
 def on_level(
     state: Array, markets: Array, orders: Array, record: int, bid: bool, price: int, before: int, lots: int
 ) -> None:
@@ -193,7 +202,7 @@ def on_level(
         order = orders[order, NEXT]
 
 
-@jit
+@inner
 def on_opposite(
     state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, orders: Array, fills: Array, record: int,
     bid: bool, price: int, lots: int,
@@ -214,13 +223,13 @@ def on_opposite(
             break
         amount = min(orders[order, LEFT], left)
         if amount > 0:
-            fill(state, orders, fills, order, amount, CAUSE_CROSSED)
+            fill(state, orders, fills, order, amount, BY_CROSSING)
             take(state, ladders, pool, spill, ladder, slot, amount)
             left -= amount
         order = orders[order, NEXT]
 
 
-@jit
+@inner
 def on_snapshot(
     state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, orders: Array, fills: Array, record: int,
     lost: bool,
