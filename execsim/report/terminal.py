@@ -74,7 +74,8 @@ def _grid(section: Section) -> Table:
         grid.add_column(Text(title), justify="right", no_wrap=True)
     for row in section.rows[:ROWS_MAX]:
         cells = [
-            Text(_short(cell), style=_style(section, title, cell)) for title, cell in zip(section.header, row, strict=True)
+            Text(_short(cell), style=_style(section, title, cell))
+            for title, cell in zip(section.header, row, strict=True)
         ]
         grid.add_row(*cells[nameless:])
     hidden = len(section.rows) - ROWS_MAX
