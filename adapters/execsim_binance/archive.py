@@ -47,7 +47,7 @@ class BinanceCapture:
     Several files are one recording in the order given: book state and trade ids carry over."""
 
     name = VENUE_ID
-    version = 1
+    version = 2
     options: Mapping[str, str] = _OPTIONS
 
     def sniff(self, path: Path) -> bool:
@@ -187,6 +187,8 @@ class _Recording:
         asks = book.asks.reset(snapshot.asks, self._price, self._size)
         rows = [(SideCode.BID, *level) for level in bids] + [(SideCode.ASK, *level) for level in asks]
         rows = rows or [(SideCode.NONE, 0, 0)]
+        deepest_bid = min((price_i for price_i, _ in bids), default=0)
+        self._check.reaches(deepest_bid, max((price_i for price_i, _ in asks), default=0))
         if self._gap is not None:
             self._gap.end_ns = max(venue_ns, self._gap.start_ns)
             self._sink.gap(self._gap)
@@ -280,6 +282,11 @@ class _Recording:
         for name, count in (("stale_depth", sync.stale_diffs), ("book_ticker_backwards", self._check.backwards)):
             if count:
                 sink.defect(name, count)
+        if self._check.beyond:
+            sink.note(
+                f"{market}: {self._check.beyond} books were not judged by the ticker: its best level lay deeper than the "
+                "snapshot reached, where levels are unknown until they change"
+            )
         if sync.snapshots_unused:
             sink.note(f"{market}: {sync.snapshots_unused} snapshot lines were not needed or did not join")
         if self._unknown_removals:

@@ -87,11 +87,15 @@ class TickerCheck:
     update's. The two streams are not in step (depth is aggregated, tickers overtake it), so both sides wait in queues:
     a book is judged once a ticker with a higher id has been seen, since only then none can be missing between.
 
-    `verdict(ok)` is called once per judged book. Not judged are books before the first ticker and after the last.
+    `verdict(ok)` is called once per judged book. Not judged are books before the first ticker and after the last, and
+    (counted in `beyond`) those that differ where the venue's best level lies deeper than the snapshot reached: levels
+    there are unknown until they change (binance.md section 9), so the recording does not cover them.
     """
 
     def __init__(self, price: Scale, size: Scale, verdict: Callable[[bool], None]) -> None:
         self.backwards = 0
+        self.beyond = 0
+        self._reach = (0, 0)
         self._price = price
         self._size = size
         self._verdict = verdict
@@ -100,6 +104,10 @@ class TickerCheck:
         self._newest = -1
         self._current: tuple[int, bytes] | None = None
         self._top: Top | None = None
+
+    def reaches(self, bid: int, ask: int) -> None:
+        """The deepest prices of the snapshot the book started from."""
+        self._reach = (bid, ask)
 
     def book(self, update: int, top: Top) -> None:
         """The rebuilt top after depth update id `update`."""
@@ -128,7 +136,12 @@ class TickerCheck:
             while tickers and tickers[0][0] <= update:
                 self._advance()
             if self._current is not None and self._current[0] <= update:
-                self._verdict(self._ticker_top(self._current[1]) == top)
+                venue = self._ticker_top(self._current[1])
+                deep = venue[0] < self._reach[0] or venue[2] > self._reach[1]
+                if deep and venue != top:
+                    self.beyond += 1
+                else:
+                    self._verdict(venue == top)
 
     def _advance(self) -> None:
         self._current = self._tickers.popleft()
