@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,9 @@ BOOK_KINDS: Final = (Kind.SNAPSHOT, Kind.LEVEL, Kind.TRADE, Kind.BBO)
 """Kinds whose price_i and size_i are a price and a size."""
 
 _serial = itertools.count()
+
+
+Info = TypeVar("Info", Manifest, MarketInfo, SourceInfo, GapInfo)
 
 
 class TapeWriter:
@@ -219,7 +222,7 @@ def load_manifest(tape_dir: Path) -> Manifest:
         raise DataError(str(path), f"schema version {version}, this execsim reads {SCHEMA_VERSION}", again)
     try:
         manifest = _manifest_of(raw)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(str(path / MANIFEST_FILE), f"wrong manifest ({error})", again) from None
     rows = open_rows(path).metadata.num_rows
     if rows != manifest.rows:
@@ -372,11 +375,24 @@ def _manifest_of(raw: Mapping[str, Any]) -> Manifest:
     known = {field.name for field in fields(Manifest)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"unknown field {unknown[0]}")
-    values["markets"] = [MarketInfo(**market) for market in values["markets"]]
-    values["sources"] = [SourceInfo(**source) for source in values["sources"]]
-    values["gaps"] = [GapInfo(**gap) for gap in values["gaps"]]
+    values["markets"] = [_typed(MarketInfo(**market)) for market in values["markets"]]
+    values["sources"] = [_typed(SourceInfo(**source)) for source in values["sources"]]
+    values["gaps"] = [_typed(GapInfo(**gap)) for gap in values["gaps"]]
     values["ticks"] = [(int(market), int(ts_ns), int(tick_i)) for market, ts_ns, tick_i in values["ticks"]]
-    return Manifest(**values)
+    for name in ("defects", "checks"):
+        values[name] = {str(key): int(count) for key, count in values[name].items()}
+    if values["rows"] and not values["markets"]:
+        raise ValueError("rows but no market")
+    return _typed(Manifest(**values))
+
+
+def _typed(info: Info) -> Info:
+    """What JSON gave, if its texts are texts and its whole numbers whole numbers. Errors: TypeError naming the field."""
+    for field in fields(info):
+        kind = {"str": str, "int": int}.get(str(field.type))
+        if kind is not None and type(getattr(info, field.name)) is not kind:
+            raise TypeError(f"{field.name} is not {'text' if kind is str else 'a whole number'}")
+    return info
 
 
 def first_line(error: BaseException) -> str:

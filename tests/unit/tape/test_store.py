@@ -1,5 +1,7 @@
 import hashlib
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from execsim.core.units import NOTIONAL_MAX
 from execsim.tape.reader import TapeReader
 from execsim.tape.schema import COLUMNS, NO_TIME, Flag, GapInfo, Kind, MarketInfo, RowBuffer, SideCode, SourceInfo
 from execsim.tape.store import MANIFEST_FILE, ROWS_FILE, TapeWriter, hash_file, load_manifest, save_manifest
+from execsim.tape.synth import Synth, write_synthetic
 
 T0 = 1_700_000_000_000_000_000
 NAMES = [name for name in COLUMNS if name != "seq"]
@@ -278,3 +281,24 @@ def test_a_tape_that_is_not_whole_says_what_to_do(tmp_path):
         (path / MANIFEST_FILE).write_text(text)
         with pytest.raises(DataError, match=said):
             load_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows": "12"}, "rows is not a whole number"),
+        ({"markets": []}, "rows but no market"),
+        ({"markets": {"a": 1}}, "wrong manifest"),
+        ({"gaps": [{"market": "x", "start_ns": 1, "end_ns": 2, "why": "y"}]}, "market is not a whole number"),
+        ({"defects": [1]}, "wrong manifest"),
+        ({"sources": None}, "wrong manifest"),
+        ({"format": 3}, "format is not text"),
+    ],
+)
+def test_a_damaged_manifest_says_what_is_wrong(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    tape = tmp_path / "t"
+    write_synthetic(tape, Synth(rows=200))
+    manifest = json.loads((tape / "manifest.json").read_text())
+    (tape / "manifest.json").write_text(json.dumps({**manifest, **change}))
+    with pytest.raises(DataError, match=said):
+        load_manifest(tape)
