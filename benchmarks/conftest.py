@@ -37,9 +37,16 @@ def figure(pytestconfig: pytest.Config) -> Figure:
     """Add a line to the closing table."""
 
     def add(what: str, value: float, unit: str) -> None:
-        pytestconfig.stash[FIGURES].append((what, f"{value:,.{max(0, 4 - len(str(int(value))))}f} {unit}"))
+        pytestconfig.stash[FIGURES].append((what, f"{_short(value)} {unit}"))
 
     return add
+
+
+def _short(value: float) -> str:
+    for factor, letter in ((1e6, " M"), (1e3, " k")):
+        if value >= 10 * factor or value >= 1e6:
+            return f"{value / factor:.1f}{letter}"
+    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 @pytest.fixture

@@ -1,106 +1,104 @@
-"""Microseconds an order: the engine alone, a quoter through everything, and what plain SimPy costs."""
+"""Microseconds an order, submit to ack: the engine alone, and with the simulated exchange behind it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import simpy
-from inputs import ROOT
+from inputs import SPAN, binary_instrument
 
 from execsim.core.order import Order, OrderStatus, OrderType, Side
 from execsim.engine.policies import KillSwitch, PositionLimit
 from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
+from execsim.exchange import ConstantLatency, LatencyModel, SimulatedVenue
 from execsim.journal import HashJournal
+from execsim.kernel import Replay
+from execsim.ports import NEVER, VenueAdapter, VenueProfile
 from execsim.runtime import VirtualRuntime
-from execsim.scenario import model
-from execsim.scenario.build import load_data
-from execsim.scenario.run import run as run_scenario
 from execsim.testing import MockVenue
 
 ORDERS = 2_000
+GENEROUS = VenueProfile(orders_per_s="1000000", orders_burst=10**6)
+LATENCY = LatencyModel(entry=ConstantLatency(40_000_000), response=ConstantLatency(15_000_000))
 
 
-def instrument() -> Any:
-    data = load_data(model.load(ROOT / "scenarios/handwritten.toml"), ROOT / "scenarios")
-    return data.markets[0].instrument
+def submit_all(make_venue: Callable[[Any, VirtualRuntime], VenueAdapter], inst: Any) -> ExecutionEngine:
+    """Validation, two risk policies, throttle, tracking, metrics and the journal hash."""
+    runtime = VirtualRuntime(7)
+    limits = {inst.venue: RateLimiterConfig.unlimited()}
+    engine = ExecutionEngine(EngineConfig(rate_limits=limits), runtime, HashJournal())
+    engine.register_adapter(make_venue(inst, runtime))
+    engine.set_risk_engine(RiskEngine([PositionLimit(10**9), KillSwitch(False)]))
+
+    async def main() -> None:
+        for _ in range(ORDERS):
+            order = Order(engine.new_order_id(), inst, Side.BUY, OrderType.LIMIT, size_lots=10**7, price_i=4000)
+            await engine.submit_order(order)
+
+    runtime.run(main=main())
+    return engine
 
 
 @pytest.mark.benchmark(group=f"{ORDERS} orders, submit to ack")
-def test_engine_to_mock_venue(benchmark: Any) -> None:
-    """Validation, two risk policies, throttle, tracking, metrics and the journal hash; the venue answers at once."""
-    inst = instrument()
+def test_engine_to_mock_venue(benchmark: Any, rate: Any) -> None:
+    """The venue answers at once."""
+    inst = binary_instrument()
 
-    def submit_all() -> ExecutionEngine:
-        runtime = VirtualRuntime(7)
-        engine = ExecutionEngine(
-            EngineConfig(rate_limits={inst.venue: RateLimiterConfig.unlimited()}), runtime, HashJournal()
-        )
-        engine.register_adapter(MockVenue(inst.venue, [inst], runtime))
-        engine.set_risk_engine(RiskEngine([PositionLimit(10**9), KillSwitch(False)]))
+    def venue(inst: Any, runtime: VirtualRuntime) -> VenueAdapter:
+        return MockVenue(inst.venue, [inst], runtime)
 
-        async def main() -> None:
-            for _ in range(ORDERS):
-                order = Order(engine.new_order_id(), inst, Side.BUY, OrderType.LIMIT, size_lots=10**7, price_i=4800)
-                await engine.submit_order(order)
-
-        runtime.run(main=main())
-        return engine
-
-    engine = benchmark.pedantic(submit_all, rounds=5, warmup_rounds=1)
+    rate("submit to ack through the engine, MockVenue without latency", ORDERS, "us an order")
+    engine = benchmark.pedantic(submit_all, (venue, inst), rounds=5, warmup_rounds=1)
     assert engine.metrics.value("exec.orders_placed") == ORDERS
     assert all(order.status is OrderStatus.WORKING for order in engine.order_tracker.get_all_orders())
 
 
-@pytest.mark.benchmark(group="a quoter on 200,000 rows")
-def test_quoter_through_the_whole_pipeline(benchmark: Any) -> None:
-    settings = ["data.0.synthetic_rows=200000"]
-    scenario = model.load(ROOT / "scenarios/synthetic_million.toml", settings=settings)
-    loaded = load_data(scenario, ROOT / "scenarios")
-    finished = benchmark.pedantic(
-        run_scenario, (scenario, "bench", ROOT / "scenarios"), {"loaded": loaded}, rounds=3, warmup_rounds=1
-    )
-    summary = finished.summary
-    benchmark.extra_info["orders"] = summary["orders"]["submitted"]
-    assert summary["events"] == 200_000
-    assert summary["fills"]["count"] > 1_000
+@pytest.mark.benchmark(group=f"{ORDERS} orders, submit to ack")
+def test_engine_to_simulated_venue(benchmark: Any, rows: Any, rate: Any) -> None:
+    """Two legs of latency, the venue's rules and balance, and a place in the queue of a book of 80 levels."""
+    inst = binary_instrument()
+
+    def venue(inst: Any, runtime: VirtualRuntime) -> VenueAdapter:
+        kernel = Replay([SPAN])
+        kernel.feed(rows[:80], rows[:0])
+        kernel.advance(NEVER - 1)
+        found = SimulatedVenue(runtime, kernel, inst.venue, {0: inst}, GENEROUS, LATENCY)
+        found.deposit(inst.quote.name, 10**12)
+        return found
+
+    rate("submit to ack through the engine and the simulated exchange", ORDERS, "us an order")
+    engine = benchmark.pedantic(submit_all, (venue, inst), rounds=5, warmup_rounds=1)
+    orders = engine.order_tracker.get_all_orders()
+    assert len(orders) == ORDERS
+    assert all(order.status is OrderStatus.WORKING for order in orders)
 
 
-@pytest.mark.benchmark(group="a quoter on 200,000 rows")
-def test_plain_simpy_event_per_row(benchmark: Any) -> None:
-    """The naive version: one SimPy timeout a row and nothing else, no book, no strategy, no orders."""
+@pytest.mark.benchmark(group=f"{ORDERS} orders, submit to ack")
+def test_plain_simpy(benchmark: Any, rate: Any) -> None:
+    """Two timeouts, a dict and an event an order: no check, no record, no book."""
 
-    def run() -> int:
-        env, seen = simpy.Environment(), 0
+    def run() -> dict[int, str]:
+        env, booked = simpy.Environment(), {}
 
-        def feed() -> Iterator[Any]:
-            nonlocal seen
-            for _ in range(200_000):
-                yield env.timeout(20)
-                seen += 1
+        def venue(number: int, ack: Any) -> Iterator[Any]:
+            yield env.timeout(40_000_000)
+            booked[number] = "working"
+            yield env.timeout(15_000_000)
+            ack.succeed()
 
-        env.process(feed())  # type: ignore[arg-type]
+        def trader() -> Iterator[Any]:
+            for number in range(ORDERS):
+                ack = env.event()
+                env.process(venue(number, ack))
+                yield ack
+
+        env.process(trader())
         env.run()
-        return seen
+        return booked
 
-    assert benchmark.pedantic(run, rounds=3) == 200_000
-
-
-@pytest.mark.benchmark(group="a scheduled call")
-def test_call_at(benchmark: Any) -> None:
-    def run() -> int:
-        runtime, seen = VirtualRuntime(7), 0
-
-        def tick() -> None:
-            nonlocal seen
-            seen += 1
-
-        for at in range(20_000):
-            runtime.call_at(at, tick)
-        runtime.run()
-        return seen
-
-    assert benchmark.pedantic(run, rounds=5) == 20_000
+    rate("  plain SimPy, nothing checked or recorded", ORDERS, "us an order")
+    assert len(benchmark.pedantic(run, rounds=5)) == ORDERS
