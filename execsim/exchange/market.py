@@ -53,7 +53,7 @@ class KernelBooks:
 class TapeMarket:
     """Drives the kernel along the merged tape in the runtime's time and tells venue and strategy side what happened.
 
-    `observer`, if given, hears every stop (progress, samples of prices) and must not change anything.
+    `observer`, if given, hears every stop (checks that watch from outside) and must not change anything.
     """
 
     def __init__(

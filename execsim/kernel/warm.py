@@ -20,6 +20,7 @@ import llvmlite.binding
 import numba
 from numba.core.registry import CPUDispatcher
 
+from execsim.tape import rows, schema
 from execsim.tape.cachedir import cache_root
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -29,7 +30,8 @@ config: Any = numba.config
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    constants = [Path(str(module.__file__)) for module in (rows, schema)]
+    for source in [*sorted(Path(__file__).parent.glob("*.py")), *constants]:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
     about = (numba.__version__, platform.python_version(), llvmlite.binding.get_host_cpu_name())
     digest.update(repr(about).encode())

@@ -108,7 +108,7 @@ class _Session:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
         names = [market.id for market in loaded.markets]
         handlers = [parts.venues[market.instrument.venue] for market in loaded.markets]
-        tape = TapeMarket(runtime, parts.kernel, merged(parts.streams), names, parts.books, handlers, self._at_chunk)
+        tape = TapeMarket(runtime, parts.kernel, merged(parts.streams), names, parts.books, handlers)
         self._schedule_resolutions()
         context = Context(
             parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
@@ -137,7 +137,7 @@ class _Session:
             self._runtime.call_at(market.resolve_ns, venue.on_resolve, index, payoff_i, priority=Priority.VENUE)
             self._runtime.call_at(seen_ns, sink, market.id, seen_ns, payoff_i)
 
-    def _at_chunk(self, now_ns: int) -> None:
+    def _tell_progress(self, now_ns: int) -> None:
         if self._on_progress is not None:
             self._on_progress(Progress(self._parts.kernel.rows, self._rows_total, now_ns, self._pnl_text()))
 
@@ -161,7 +161,7 @@ class _Session:
         totals = engine.portfolio.totals(engine.marks())
         lots = {market: position.net_lots for market, position in engine.portfolio.positions.items()}
         self._equity.add(now_ns, lots, {name: total.net for name, total in totals.items()})
-        self._at_chunk(now_ns)
+        self._tell_progress(now_ns)
 
     def finish(self, wall_s: float) -> Finished:
         """The record and the summary, after the run."""
