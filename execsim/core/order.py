@@ -68,9 +68,19 @@ class Cause(StrEnum):
     QUEUE_DRAINED = "queue_drained"
     TRADE_THROUGH = "trade_through"
     CROSSED_BOOK = "crossed_book"
-    COMPLEMENT = "complement"
     REPORTED = "reported"
     """A real venue said so; no model was involved."""
+
+
+class MatchKind(StrEnum):
+    """How a match of a binary market settles; a spot match is always a swap. Source: polymarket.md section 8."""
+
+    SWAP = "swap"
+    """tokens of one outcome against cash"""
+    MINT = "mint"
+    """a YES buyer meets a NO buyer: their money becomes a full set, each gets a token"""
+    MERGE = "merge"
+    """a YES seller meets a NO seller: a full set becomes the money both get"""
 
 
 class Evidence(StrEnum):
@@ -204,6 +214,7 @@ class Fill:
     evidence: Evidence = Evidence.RECORDED
     row_seq: int | None = None
     status: FillStatus = FillStatus.CONFIRMED
+    match: MatchKind = MatchKind.SWAP
 
 
 @dataclass(frozen=True, slots=True)
