@@ -97,6 +97,11 @@ class OrderEntry:
         """Orders that may still trade, in order of arrival."""
         return self._state.open
 
+    @property
+    def booked(self) -> Iterable[VenueOrder]:
+        """Every order that was ever booked."""
+        return self._state.orders.values()
+
     def find(self, order_id: OrderId) -> VenueOrder | None:
         return self._state.orders.get(order_id)
 

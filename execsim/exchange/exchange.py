@@ -175,7 +175,10 @@ class Exchange:
             order = self.matching.by_slot.get(slot)
             if order is None:
                 continue
-            self.trace.order("queue", order, before=before, ahead=ahead, row_seq=row.seq, row_kind=row.kind)
+            self.trace.order(
+                "queue", order, before=before, ahead=ahead, row_seq=row.seq, row_kind=row.kind, row_size=row.size,
+                row_price_i=row.price_i,
+            )  # fmt: skip
             if order.watch_lots and abs(order.noted_lots - ahead) >= order.watch_lots:
                 noted, order.noted_lots = order.noted_lots, ahead
                 self.tell(order.account, QueueMoved(order.id, noted, ahead, row.ts_ns))
@@ -227,7 +230,7 @@ class Exchange:
         now_ns = self.runtime.now_ns()
         for index, instrument in self._markets.items():
             tick_i = self._kernel.tick_i(VENUE, index)
-            if tick_i % divisor or (tick_i // divisor) % self._kernel.spans[index].stride:
+            if tick_i % divisor:
                 continue  # the market's grid knows no finer price
             self._kernel.set_tick(index, tick_i // divisor, views=(VENUE,))
             self.hear_tick(instrument.market, tick_i // divisor)

@@ -34,6 +34,7 @@ from execsim.exchange import (
 )
 from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
+from execsim.exchange.trace import Trace, Write, WrittenTrace
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
 from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime
@@ -250,15 +251,24 @@ class Feed:
         return self._latency.draw(self._rng)
 
 
-def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Journal, folder: Path) -> Parts:
-    """Make every part and connect them. Errors: ConfigError and DataError naming what in the scenario is wrong."""
+def join(
+    scenario: model.Scenario,
+    loaded: Loaded,
+    runtime: Runtime,
+    journal: Journal,
+    folder: Path,
+    trace: Write | None = None,
+) -> Parts:
+    """Make every part and connect them; `trace` receives what the venues do to orders.
+
+    Errors: ConfigError and DataError naming what in the scenario is wrong."""
     kernel = Replay(
         [_span(market) for market in loaded.markets],
         proportional=scenario.exchange.queue == "proportional",
         inferred=INFERRED[scenario.tape.inferred_trades],
     )
     engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
-    venues = _venues(scenario, loaded, runtime, kernel)
+    venues = _venues(scenario, loaded, runtime, kernel, _tracer(loaded, runtime, kernel, trace))
     for venue in venues.values():
         engine.register_adapter(venue)
     _fund(scenario, loaded, venues, engine)
@@ -305,7 +315,21 @@ def latency_of(item: model.Latency) -> LatencyKind:
     return LognormalLatency(ns, str(item.sigma))
 
 
-def _venues(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay) -> dict[str, SimulatedVenue]:
+def _tracer(loaded: Loaded, runtime: Runtime, kernel: Replay, write: Write | None) -> Trace | None:
+    """A trace that begins with how the integers of each market read."""
+    if write is None:
+        return None
+    for market in loaded.markets:
+        inst = market.instrument
+        units = {"price_unit": inst.grid.price_unit, "lot": inst.grid.lot, "quote_unit": inst.quote.unit}
+        body = {"market": market.id, "quote": inst.quote.name, **{key: str(unit) for key, unit in units.items()}}
+        write("market", loaded.start_ns, "", body)
+    return WrittenTrace(write, runtime.now_ns, lambda order: None if order.slot is None else kernel.ahead(order.slot))
+
+
+def _venues(
+    scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay, trace: Trace | None
+) -> dict[str, SimulatedVenue]:
     venues = {}
     binary = {m.id: m.instrument.venue for m in loaded.markets if m.instrument.complement is not None}
     events: dict[str, list[Event]] = neg_risk_events(scenario.events, binary)
@@ -316,7 +340,7 @@ def _venues(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: 
         faults = [fault for fault in scenario.faults if fault.venue in (None, name)]
         delay = taker_delay(item.taker_delay_ms, item.taker_delay_acks)
         model = exchange_model(item.settlement, item.resolution, delay, events.get(name, ()), faults)
-        exchange = Exchange(runtime, kernel, name, markets, plugins.venue(name).profile, model)
+        exchange = Exchange(runtime, kernel, name, markets, plugins.venue(name).profile, model, trace)
         for fault in faults:
             exchange.faults.plan(fault.build(), fault.schedule())
         venues[name] = SimulatedVenue(exchange, legs)

@@ -228,12 +228,7 @@ def load(path: Path, seed: int | None = None, settings: Sequence[str] = (), repl
 
     Errors: ConfigError naming the file, the key and the fix.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}", "") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}", "") from None
+    raw = _raw(path)
     if replace_strategy and isinstance(raw.get("strategy"), dict):
         raw["strategy"] = {key: value for key, value in raw["strategy"].items() if key == "markets"}
     for setting in settings:
@@ -244,6 +239,45 @@ def load(path: Path, seed: int | None = None, settings: Sequence[str] = (), repl
         return Scenario.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(*_explain(path, error)) from None
+
+
+EXTENDS_MAX: Final = 8
+"""Scenarios a scenario may stand on, one on another."""
+
+
+def _raw(path: Path, depth: int = 0) -> dict[str, Any]:
+    """The file as it stands, laid over the one it `extends` (whose paths become absolute)."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}", "") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", "") from None
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str) or depth >= EXTENDS_MAX:
+        what = f"is {base!r}" if not isinstance(base, str) else f"goes on for more than {EXTENDS_MAX} files"
+        raise ConfigError(f"{path}: extends {what}", "name one other scenario file, relative to this one")
+    below = locate(path.parent / base)
+    under = _raw(below, depth + 1)
+    try:
+        plain = as_plain(anchored(Scenario.model_validate(under), below.parent))
+    except ValidationError as error:
+        raise ConfigError(*_explain(below, error)) from None
+    return _laid_over(dict(plain), raw)
+
+
+def _laid_over(under: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key, everything else is replaced. Another strategy takes the place of the whole section."""
+    given = raw.get("strategy")
+    if isinstance(given, Mapping) and {"name", "file", "orders"} & set(given):
+        under = {key: value for key, value in under.items() if key != "strategy"}
+    merged = dict(under)
+    for key, value in raw.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _laid_over(dict(merged[key]), value) if both else value
+    return merged
 
 
 def override(raw: dict[str, Any], setting: str, flag: str = "--set") -> None:

@@ -18,6 +18,7 @@ from execsim.exchange import SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
 from execsim.kernel import LOCAL
 from execsim.ports import Journal, Priority
+from execsim.report.explain import JOURNAL, TRACE
 from execsim.report.run import EquitySampler, PriceSampler, RunRecord
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
@@ -67,8 +68,9 @@ def run(
     loaded = loaded or load_data(scenario, folder)
     runtime = VirtualRuntime(scenario.seed, loaded.start_ns)
     journal = _journal(scenario.journal.mode, out)
+    trace = _trace(scenario.journal.mode, out)
     try:
-        parts = join(scenario, loaded, runtime, journal, folder)
+        parts = join(scenario, loaded, runtime, journal, folder, None if trace is None else trace.write)
         session = _Session(scenario, name, parts, runtime, journal, on_progress)
         started = time.perf_counter()
         runtime.run(main=session.main())
@@ -76,13 +78,23 @@ def run(
         return session.finish(wall_s)
     finally:
         journal.close()
+        if trace is not None:
+            trace.close()
+
+
+def _trace(mode: Literal["full", "batched", "off"], out: Path | None) -> SqliteJournal | None:
+    """The venue's side of the run, for `execsim explain`: beside the journal, not part of it."""
+    if out is None or mode == "off":
+        return None
+    discard(out / TRACE)
+    return SqliteJournal(out / TRACE, "batched")
 
 
 def _journal(mode: Literal["full", "batched", "off"], out: Path | None) -> Journal:
     if out is None or mode == "off":
         return HashJournal()
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "journal.sqlite"
+    path = out / JOURNAL
     discard(path)
     return SqliteJournal(path, mode)
 
