@@ -56,7 +56,7 @@ class TapeMatching:
         return self._ledger[self._trader]
 
     # ---------------------------------------------------------------- arriving
-    def plan(self, order: VenueOrder) -> Plan:
+    def plan(self, order: VenueOrder, now_ns: int) -> Plan:
         """What it would take now, best level first; nothing changes. A refusal for post-only, FOK and unmatched IOC."""
         plan = Plan()
         for price, lots, cash in self._walk(order):
@@ -64,7 +64,7 @@ class TapeMatching:
                 plan.refusal = self._no(order, "post_only_cross")
                 return plan
             outcome_price = order.outcome_price_i(price)
-            fee = order.instrument.fee(outcome_price, lots, cash, Liquidity.TAKER)
+            fee = order.instrument.fee(outcome_price, lots, cash, Liquidity.TAKER, ts_ns=now_ns)
             plan.levels.append((price, lots, cash, fee))
         plan.complete = self._is_complete(order, plan)
         if order.tif is TimeInForce.FOK and not plan.complete:
@@ -132,7 +132,7 @@ class TapeMatching:
         """A resting order was filled by a tape row at its own price."""
         price = order.outcome_price_i(own.price_i)
         cash = order.instrument.cash(price, own.lots)
-        fee = order.instrument.fee(price, own.lots, cash, Liquidity.MAKER)
+        fee = order.instrument.fee(price, own.lots, cash, Liquidity.MAKER, ts_ns=row.ts_ns)
         inferred = bool(row.flags & Flag.INFERRED)
         evidence = Evidence.INFERRED if inferred else Evidence.RECORDED
         fill = self._fill(
@@ -157,7 +157,7 @@ class TapeMatching:
         if order.side is Side.SELL:
             return inst.base_amount(lots)
         cash = inst.cash(order.price_i, lots, Rounding.CEIL)
-        return cash + max(0, inst.fee(order.price_i, lots, cash, Liquidity.MAKER))
+        return cash + max(0, inst.fee(order.price_i, lots, cash, Liquidity.MAKER, ts_ns=order.booked_ns))
 
     def claim(self, order: VenueOrder, plan: Plan) -> ExecError | None:
         """Check the money for the whole order and reserve that of the part that will rest."""

@@ -185,14 +185,14 @@ class SimulatedVenue:
             refusal = self._gate.check(order, now_ns)
         taken = None
         if refusal is None:
-            taken = self._matching.plan(order)
+            order.booked_ns = now_ns  # a claim is worked out by the fees of its time; a refused order is forgotten
+            taken = self._matching.plan(order, now_ns)
             refusal = taken.refusal
         if refusal is None and taken is not None:
             refusal = self._matching.claim(order, taken)
         if refusal is not None or taken is None:
             self._answer(answer, refusal)
             return
-        order.booked_ns = now_ns
         self._orders[order.id] = self._open[order.id] = order
         self._answer(answer, OrderAck(order.id, order.venue_order_id, now_ns))
         for fill, done in self._matching.take(order, taken, now_ns):
@@ -279,7 +279,7 @@ class SimulatedVenue:
         order.price_i, order.size_lots, order.left_lots = price_i, order.filled_lots + left, left
         self._matching.release(order)
         refusal = self._gate.left(order) or self._gate.check(order, now_ns)
-        plan = self._matching.plan(order) if refusal is None else None
+        plan = self._matching.plan(order, now_ns) if refusal is None else None
         if plan is not None:
             refusal = plan.refusal or self._matching.claim(order, plan)
         if refusal is not None or plan is None:
