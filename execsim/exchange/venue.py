@@ -33,9 +33,10 @@ from execsim.exchange.limits import VenueLimits
 from execsim.exchange.matching import TapeMatching
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
+from execsim.exchange.rewards import Levels, Resting
 from execsim.exchange.rules import Gate
 from execsim.exchange.settle import settle
-from execsim.kernel import OwnFill, Replay, Row
+from execsim.kernel import VENUE, OwnFill, Replay, Row
 from execsim.ports import EventSink, Pending, Priority, Runtime, VenueProfile
 
 TRADER = "trader"
@@ -150,6 +151,21 @@ class SimulatedVenue:
         self.ledger.move(TRADER, Ledger.MINT, instrument.quote.name, cost)
         self.ledger.move(Ledger.MINT, TRADER, instrument.base.name, units)
         self.ledger.move(Ledger.MINT, TRADER, instrument.complement.name, units)
+
+    # ---------------------------------------------------------------- what the venue itself sees
+    def seen(self, market: str) -> tuple[list[Resting], Levels, Levels] | None:
+        """Own resting orders, and bids and asks of others (less what we took), best first; None while the book is not known
+        or after the market paid out."""
+        index = self._index[market]
+        if index in self._resolved or self._kernel.in_gap(VENUE, index) or not self._kernel.has_book(VENUE, index):
+            return None
+        now_ns = self._runtime.now_ns()
+        resting = [
+            Resting(order.side_sign, order.book_price_i, order.left_lots, now_ns - order.booked_ns)
+            for order in self._open.values()
+            if order.market == index and order.slot is not None and order.book_price_i is not None
+        ]
+        return resting, list(self._kernel.available(index, 1)), list(self._kernel.available(index, -1))
 
     # ---------------------------------------------------------------- messages
     def _copy(self, order: Order) -> VenueOrder:
