@@ -72,8 +72,9 @@ class NotionalFee:
     factor: Decimal = Decimal(1)
 
     def fee(self, traded: Traded, liquidity: Liquidity) -> int:
-        rate = Fraction(self.taker if liquidity is Liquidity.TAKER else self.maker) * Fraction(self.factor)
-        return traded.cash * rate.numerator // rate.denominator
+        num, den = (self.taker if liquidity is Liquidity.TAKER else self.maker).as_integer_ratio()
+        left, whole = self.factor.as_integer_ratio()
+        return traded.cash * num * left // (den * whole)
 
     def rebate(self, traded: Traded) -> Fraction:
         return Fraction(0)
@@ -112,20 +113,19 @@ class BinaryFee:
         rate = self.rate if liquidity is Liquidity.TAKER else self.maker
         if not rate:
             return 0
-        exact, scale = self._exact(traded, rate), int(10**self.decimals)
-        steps = divide(exact.numerator * scale, exact.denominator, self.rounding)
-        return steps * traded.cash_per_unit // scale
+        (num, den), scale = self._exact(traded, rate), int(10**self.decimals)
+        return divide(num * scale, den, self.rounding) * traded.cash_per_unit // scale
 
     def rebate(self, traded: Traded) -> Fraction:
-        return self._exact(traded, self.rate) * traded.cash_per_unit * Fraction(self.rebate_share)
+        return Fraction(*self._exact(traded, self.rate)) * traded.cash_per_unit * Fraction(self.rebate_share)
 
-    def _exact(self, traded: Traded, rate: Decimal) -> Fraction:
-        """The formula before rounding, in whole quote (1.0)."""
+    def _exact(self, traded: Traded, rate: Decimal) -> tuple[int, int]:
+        """The formula before rounding, in whole quote (1.0), as numerator and denominator."""
         num, den = rate.as_integer_ratio()
         one, price = traded.one_i, traded.price_i
         num *= traded.lots * price**self.price_power * (price * (one - price)) ** self.exponent
         den *= traded.lots_per_unit * one ** (self.price_power + 2 * self.exponent)
-        return Fraction(num, den)
+        return num, den
 
 
 @dataclass(frozen=True, slots=True)
