@@ -28,6 +28,7 @@ from execsim.exchange.line import Line, Sent
 from execsim.exchange.matching import TapeMatching
 from execsim.exchange.resolution import ResolutionModel, Resolutions
 from execsim.exchange.resting import VenueOrder
+from execsim.exchange.rewards import Levels, Resting
 from execsim.exchange.rules import Gate
 from execsim.exchange.tokens import Contracts, Event, settle
 from execsim.exchange.trace import NoTrace, Trace
@@ -139,6 +140,20 @@ class Exchange:
 
     def _undo(self, order: VenueOrder, fill: Fill, counter_account: str) -> None:
         self.matching.undo(order, fill, counter_account)
+
+    def seen(self, account: str, market: str) -> tuple[list[Resting], Levels, Levels] | None:
+        """What the venue sees of a market: the account's resting orders, and bids and asks of others (less what was taken),
+        best first; None while the book is not known or after the market has ended."""
+        index, kernel = self.index[market], self._kernel
+        if self.resolutions.knows(index) or kernel.in_gap(VENUE, index) or not kernel.has_book(VENUE, index):
+            return None
+        now_ns = self.runtime.now_ns()
+        resting = [
+            Resting(order.side_sign, order.book_price_i, order.left_lots, now_ns - order.booked_ns)
+            for order in self.entry.open.values()
+            if order.account == account and order.market == index and order.slot is not None and order.book_price_i
+        ]
+        return resting, list(kernel.available(index, 1)), list(kernel.available(index, -1))
 
     # ---------------------------------------------------------------- queue positions
     def watch_queue(self, account: str, order_id: OrderId, percent: int) -> None:

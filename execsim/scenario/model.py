@@ -81,6 +81,18 @@ class Latency(Section):
     sigma: Number = Field(Decimal("0.4"), gt=0, le=3)
 
 
+class Rewards(Section):
+    """How a venue rewards resting orders in one market; estimated only, never in the PnL (docs/fees.md)."""
+
+    pool_per_day: Number = Field(gt=0, description="what the market's makers share per UTC day, in its quote asset")
+    max_spread: Number = Field(
+        gt=0, lt=1, description="v: farthest scoring distance from the midpoint, as a price (0.035)"
+    )
+    size_min: Amount = Field(Decimal(0), description="least size of an order that scores")
+    age_min_s: Number = Field(Decimal(0), ge=0, le=86_400, description="least seconds it must have rested to score")
+    samples_per_day: int = Field(1_440, ge=1, le=1_440, description="minutes of the day in which the market is sampled")
+
+
 class Venue(Section):
     """One simulated venue: how far away it is and what the trader has there."""
 
@@ -93,6 +105,8 @@ class Venue(Section):
     taker_delay_acks: bool = Field(False, description="true: it is acknowledged at once (sports), else after the wait")
     settlement: Settlement = Settlement()
     resolution: Resolution = Resolution()
+    rebates: bool = Field(False, description="estimate maker rebates, beside the PnL (docs/fees.md)")
+    rewards: dict[str, Rewards] = Field({}, description="market id -> its liquidity rewards, estimated beside the PnL")
 
 
 class Exchange(Section):

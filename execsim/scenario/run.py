@@ -22,6 +22,7 @@ from execsim.report.explain import JOURNAL, TRACE
 from execsim.report.run import EquitySampler, PriceSampler, RunRecord
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
+from execsim.scenario.accrual import Accruals
 from execsim.scenario.build import Feed, Loaded, Parts, join, load_data
 from execsim.scenario.summary import Tally, summarise
 from execsim.tape.merge import merged
@@ -119,6 +120,7 @@ class _Session:
         self._on_progress = on_progress
         self._rows_total = sum(market.info.rows for market in parts.loaded.markets)
         self._tally = Tally(parts.engine)
+        self._accruals = Accruals(scenario, parts, runtime)
         quotes = list(dict.fromkeys(m.instrument.quote.name for m in parts.loaded.markets))
         self._equity = EquitySampler([m.id for m in parts.loaded.markets], quotes)
         self._prices = {m.id: PriceSampler() for m in parts.loaded.markets}
@@ -138,9 +140,11 @@ class _Session:
         )
         strategy = runtime.spawn(parts.strategy(context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
+        accruing = self._accruals.start()
         await runtime.spawn(tape.run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
-        sampler.cancel()
+        for task in (sampler, *accruing):
+            task.cancel()
         parts.books.end()
         for venue in parts.venues.values():
             venue.exchange.faults.stop()
@@ -240,6 +244,7 @@ class _Session:
         found = ((market.id, parts.engine.view.mark_i(market.id)) for market in loaded.markets)
         marks = {name: mark_i for name, mark_i in found if mark_i is not None}
         summary = summarise(self._scenario, self._name, parts, self._tally, self._journal.digest(), marks, wall_s)
+        summary |= self._accruals.summary()
         record = RunRecord(
             scenario=self._name,
             mode="backtest",
