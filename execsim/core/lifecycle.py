@@ -80,8 +80,10 @@ ORDER: Final[Table] = {
         E.SILENCE: S.UNKNOWN,
         E.VOID: S.CANCELLING,
     },
-    # nobody answered: only asking ends this state, and only agreement of all sources means it never was
+    # nobody answered: only asking ends this state, and only agreement of all sources means it never was; or the venue's
+    # refusal, when it comes after all
     S.UNKNOWN: {
+        E.REFUSE: S.REJECTED,
         E.FOUND: S.WORKING,
         E.ACK: S.WORKING,
         E.FILL: S.UNKNOWN,

@@ -132,7 +132,7 @@ class Blotter:
                 self._silence(entry, "place", error)
             return
         self._count_refusal(entry, error)
-        if status is S.SUBMITTING:
+        if status is S.SUBMITTING or (status is S.UNKNOWN and not heard):
             entry.order.reason = error.message
             self._move(entry, E.REFUSE, "refuse", self._refusal_row(entry, VENUE, error), error=error)
         elif unheard:

@@ -87,6 +87,8 @@ class OrderEntry:
         self._delay = delay or TakerDelay()
         self._trace = trace or NoTrace()
         self._state = EntryState()
+        self._waiting: dict[OrderId, Answer | None] = {}
+        """orders that wait out the taker delay, and who still has to be answered"""
         self.skew_ns = 0
         self.early_ns = 0
         self.keep_claims: Callable[[VenueOrder], None] | None = None
@@ -149,22 +151,35 @@ class OrderEntry:
             answer(OrderAck(order.id, order.venue_order_id, self._now_ns()))
             later = None
         at_ns = self._runtime.now_ns() + self._delay.ns
-        order.timer = self._runtime.call_at(at_ns, self._waited, later, order, priority=Priority.VENUE)
+        self._waiting[order.id] = later
+        order.timer = self._runtime.call_at(at_ns, self._waited, order, priority=Priority.VENUE)
 
-    def _waited(self, answer: Answer | None, order: VenueOrder) -> None:
-        order.delayed, order.timer = False, None
-        self._claims.release(order)
+    def _waited(self, order: VenueOrder) -> None:
+        answer = self._stop_waiting(order)
         plan = self._matching.plan(order, self._runtime.now_ns())
         refusal = plan.refusal or self._claims.check(order, plan)
         if refusal is None:
             self._book(answer, order, plan)
-        elif answer is not None:
-            del self._state.orders[order.id], self._state.open[order.id]
-            order.status = OrderStatus.REJECTED
-            self._trace.order("refused", order, reason=str(refusal))
-            answer(refusal)
         else:
+            self._refuse_late(answer, order, refusal)
+
+    def _stop_waiting(self, order: VenueOrder) -> Answer | None:
+        """Its delay is over, one way or another; returns who still waits for an answer."""
+        if order.timer is not None:
+            order.timer.cancel()
+        order.delayed, order.timer = False, None
+        self._claims.release(order)
+        return self._waiting.pop(order.id)
+
+    def _refuse_late(self, answer: Answer | None, order: VenueOrder, refusal: ExecError) -> None:
+        """What waited comes to nothing: refused where it was not acknowledged yet, else gone."""
+        if answer is None:
             self._gone(order, str(refusal.args[2]) if len(refusal.args) > 2 else str(refusal))
+            return
+        del self._state.orders[order.id], self._state.open[order.id]
+        order.status = OrderStatus.REJECTED
+        self._trace.order("refused", order, reason=str(refusal))
+        answer(refusal)
 
     def _rest_or_end(self, order: VenueOrder) -> None:
         if not order.is_immediate and order.left_lots and order.price_i is not None:
@@ -232,7 +247,11 @@ class OrderEntry:
         """End every open order (of a market) by the venue's will: resolution, an outage, the start of a game."""
         status = OrderStatus.EXPIRED if expire else OrderStatus.CANCELLED
         for order in [o for o in self._state.open.values() if market in (None, o.market)]:
-            self._gone(order, reason, status)
+            if order.delayed:
+                refusal = refuse(self._venue_id, self._profile, "market_closed", market=order.instrument.market)
+                self._refuse_late(self._stop_waiting(order), order, refusal)
+            else:
+                self._gone(order, reason, status)
 
     # ---------------------------------------------------------------- cancels and amends
     def cancel(self, answer: Answer, account: str, order_id: OrderId) -> None:

@@ -93,6 +93,9 @@ class Exchange:
         self.resolved: dict[int, int] = {}
         self._ids = runtime.rng(f"{venue_id}.ids")
         self._lines: dict[str, Line] = {}
+        self._mutes = 0
+        self._locks: list[int] = []
+        self._fails: list[int] = []
         self._watches: dict[OrderId, int] = {}
         self.matching.on_rest = self._rests
         self.mute: Callable[[Sequence[str], bool], None] = lambda markets, tell_gap: None
@@ -252,13 +255,18 @@ class Exchange:
             self.tell_all(TickChanged(MarketId(instrument.market), tick_i // divisor, now_ns))
 
     def mute_feed(self, tell_gap: bool) -> None:
+        self._mutes += 1
         self.mute(tuple(self.instruments), tell_gap)
 
     def unmute_feed(self) -> None:
-        self.unmute(tuple(self.instruments))
+        self._mutes -= 1
+        if self._mutes == 0:
+            self.unmute(tuple(self.instruments))
 
-    def lock_claims(self, ns: int) -> None:
-        self.entry.keep_claims = None if ns == 0 else lambda order: self._lock(order, ns)
+    def lock_claims(self, ns: int, on: bool) -> None:
+        self._locks.append(ns) if on else self._locks.remove(ns)
+        longest = max(self._locks, default=0)
+        self.entry.keep_claims = None if longest == 0 else lambda order: self._lock(order, longest)
 
     def _lock(self, order: VenueOrder, ns: int) -> None:
         """Keep what an ended order claimed for ns more: released from its claim, locked in the account."""
@@ -270,7 +278,8 @@ class Exchange:
 
         self.runtime.call_at(self.runtime.now_ns() + ns, unlock, priority=Priority.VENUE)
 
-    def fail_matches(self, per_million: int) -> None:
+    def fail_matches(self, per_million: int, on: bool) -> None:
+        self._fails.append(per_million) if on else self._fails.remove(per_million)
         if self.chain is not None:
-            rng = self.runtime.rng(f"{self.venue_id}.faults.chain")
-            self.chain.fail_next = None if per_million == 0 else lambda: rng.below(1_000_000) < per_million
+            rng, most = self.runtime.rng(f"{self.venue_id}.faults.chain"), max(self._fails, default=0)
+            self.chain.fail_next = None if most == 0 else lambda: rng.below(1_000_000) < most

@@ -7,18 +7,46 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from worlds import OPEN_PROFILE, Tape, World, coarse
 
-from execsim.core.errors import ExecError
+from execsim.core.errors import ExecError, OrderNotFound
 from execsim.core.events import OrderUpdate
 from execsim.core.fees import BinaryFee, FeeSchedule, NoFee, NotionalFee
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
 from execsim.core.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
-from execsim.exchange import ConstantLatency, LatencyModel, LognormalLatency
+from execsim.core.request import RequestKind
+from execsim.exchange import (
+    ChainModel,
+    ConstantLatency,
+    ExchangeModel,
+    LatencyModel,
+    LognormalLatency,
+    ResolutionModel,
+    TakerDelay,
+)
+from execsim.exchange.faults import Pack, Part, Schedule
+from execsim.exchange.faults.effects import (
+    DelayAnswers,
+    DropResting,
+    FailMatches,
+    Freeze,
+    HurryExpiries,
+    LockClaims,
+    LoseAnswers,
+    LoseRequests,
+    RefineTicks,
+    Refuse,
+    RepeatReports,
+    ShiftClock,
+    ShuffleReports,
+    Slow,
+)
+from execsim.exchange.line import DEADLINE_NS
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan
 from execsim.ports import Priority, VenueProfile
 from execsim.runtime import VirtualRuntime
@@ -110,6 +138,8 @@ class Terms:
     k: int = 1
     exact: bool = False
     proportional: bool | None = None
+    faults: bool = False
+    """random faults, settlement on a chain, delays for takers, disputed resolutions"""
 
 
 class Watched:
@@ -236,6 +266,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
     shorting = rng.random() < 0.2
     delay = rng.choice((ConstantLatency(0), ConstantLatency(7), LognormalLatency(10, "0.8")))
     back = rng.choice((ConstantLatency(0), LognormalLatency(5, "0.5")))
+    model, broken = mishaps(rng, tape.rows[-1]["ts_venue_ns"]) if terms.faults else (None, ())
     held: list[Played] = []
 
     def checked(*_: object) -> None:
@@ -251,6 +282,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
         inferred=rng.choice((INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE)),
         validate=rng.random() < 0.3, venue_runtime=Watched(runtime, checked), observer=checked,
         cuts=[rng.randrange(len(tape.rows)) for _ in range(3)],
+        model=model, faults=broken,
     )  # fmt: skip
     played = Played(world, tape, shorting, _fund(rng, world, k))
     held.append(played)
@@ -269,12 +301,78 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
         await runtime.spawn(world.market.run(), "tape").join()
         await flow.join()
         await runtime.sleep(1_000)
+        world.exchange.faults.stop()
         for _ in range(3):
             await world.engine.cancel_all()
             await runtime.sleep(1_000)
+        if terms.faults:
+            await _ask_about_the_rest(world)
 
     runtime.run(main=main())
     return played
+
+
+async def _ask_about_the_rest(world: World) -> None:
+    """Let deadlines pass and chains settle, then ask about every order of which nobody said how it ended."""
+    await world.runtime.sleep(3 * DEADLINE_NS)
+    for order in world.engine.get_active_orders():
+        with suppress(OrderNotFound):
+            await world.engine.get_status(order.id)
+    await world.engine.cancel_all()
+    await world.runtime.sleep(3 * DEADLINE_NS)
+
+
+@dataclass(frozen=True)
+class Mishap(Pack):
+    """Whatever effects a session drew, each for some nanoseconds."""
+
+    name: ClassVar[str] = "mishap"
+    report: ClassVar[str] = "made up"
+    several: tuple[Part, ...] = ()
+    one: bool = False
+
+    @property
+    def per_order(self) -> bool:  # type: ignore[override]  # drawn here
+        return self.one
+
+    def parts(self) -> tuple[Part, ...]:
+        return self.several
+
+
+def mishaps(rng: random.Random, end_ns: int) -> tuple[ExchangeModel, list[tuple[Pack, Schedule]]]:
+    """How the exchange settles, and up to five faults at random times or orders."""
+    chain = ChainModel(
+        LognormalLatency(rng.choice((20, 400)), "0.5"), LognormalLatency(60, "0.5"), LognormalLatency(300, "0.9"),
+        rng.choice((0, 0, 200_000)),
+    )  # fmt: skip
+    resolution = ResolutionModel(
+        delay_ns=rng.choice((0, 0, 90)), dispute_per_million=rng.choice((0, 500_000)), dispute_ns=200,
+        void_per_million=500_000,
+    )  # fmt: skip
+    model = ExchangeModel(
+        chain=chain if rng.random() < 0.6 else None, resolution=resolution,
+        taker_delay=TakerDelay(rng.choice((0, 0, 15)), rng.random() < 0.5),
+    )  # fmt: skip
+    found: list[tuple[Pack, Schedule]] = []
+    for _ in range(rng.randrange(6)):
+        kinds = frozenset(rng.sample(list(RequestKind), rng.randrange(1, 4)))
+        effect = rng.choice((
+            Refuse("425", "restarting", kinds), Refuse("503", "post-only", post_only_passes=True),
+            Refuse("429", "slow down", kinds, limit=True), Refuse("500", "could not", kinds, share_per_million=500_000),
+            LoseRequests(kinds, rng.choice(("refused", "swallowed"))), LoseAnswers(kinds), LoseAnswers(kinds, 300_000),
+            DelayAnswers(rng.choice((40, 400, 2 * DEADLINE_NS)), kinds), Slow(rng.choice((10, 150)), kinds),
+            RepeatReports(rng.choice((2, 3)), rng.choice((0, 7))), ShuffleReports(rng.choice((5, 80, 600))),
+            Freeze(rng.random() < 0.7, rng.random() < 0.7, rng.random() < 0.5), DropResting("gone", rng.random() < 0.5),
+            FailMatches(rng.choice((300_000, 1_000_000))), LockClaims(rng.choice((30, 700))),
+            ShiftClock(rng.choice((-40, 25))), HurryExpiries(rng.choice((10, 100))), RefineTicks(5),
+        ))  # fmt: skip
+        part = Part(effect, rng.choice((0, 20, 200, 2_000)), rng.choice((0, 0, 50)))
+        at = rng.randrange(end_ns)
+        schedule = rng.choice(
+            (Schedule(at_ns=(at,)), Schedule(at_ns=(at, at + 300)), Schedule(every=rng.randrange(1, 9)))
+        )
+        found.append((Mishap((part,), one=rng.random() < 0.5), schedule))
+    return model, found
 
 
 def _fund(rng: random.Random, world: World, k: int) -> dict[str, int]:

@@ -24,6 +24,7 @@ from execsim.exchange import (
     SimulatedVenue,
     TapeMarket,
 )
+from execsim.exchange.faults import Pack, Schedule
 from execsim.kernel import INFERRED_THROUGH, MarketSpan, Replay
 from execsim.market import Books
 from execsim.ports import FeedSink, Runtime, VenueProfile
@@ -150,6 +151,7 @@ class World:
         observer: Any = None,
         cuts: Sequence[int] = (),
         model: ExchangeModel | None = None,
+        faults: Iterable[tuple[Pack, Schedule]] = (),
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
@@ -161,6 +163,8 @@ class World:
             self.exchange, latency or LatencyModel(ConstantLatency(), ConstantLatency(4 * MS), ConstantLatency(4 * MS))
         )
         self.ledger = self.exchange.ledger
+        for pack, schedule in faults:
+            self.exchange.faults.plan(pack, schedule)
         self.exchange.start()
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
         self.engine = ExecutionEngine(EngineConfig(rate_limits=limits, enable_validation=validate), runtime)

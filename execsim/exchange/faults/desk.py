@@ -9,12 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from execsim.core.errors import ExecError
-from execsim.core.events import VenueEvent
+from execsim.core.events import OrderFilled, VenueEvent
 from execsim.core.request import RequestKind
 from execsim.exchange.faults.effects import Active, Effect, Levers
 from execsim.exchange.faults.packs import Pack
 from execsim.exchange.faults.schedule import Schedule
 from execsim.ports import Priority, Rng, Runtime
+
+
+def event_order(event: VenueEvent) -> str:
+    """The order a report is about, "" for reports about markets."""
+    if isinstance(event, OrderFilled):
+        return event.fill.order_id
+    return str(getattr(event, "order_id", ""))
 
 
 class FaultDesk:
@@ -116,8 +123,14 @@ class FaultDesk:
             if any(schedule.hits(number) for number in range(first, self._orders + 1)):
                 self.begin(pack, order_id if pack.per_order else None)
 
-    def _about(self, order_id: str) -> list[Effect]:
-        return [a.effect for a in self._active if a.only is None or a.only == order_id]
+    def _about(self, order_id: str | None = None) -> list[Effect]:
+        """Effects at work on a message about that order (None: on everything). The same effect twice at once is one: two
+        outages are not twice as dark, and reports that come twice do not come four times."""
+        found: list[Effect] = []
+        for active in self._active:
+            if (active.only is None or active.only == order_id) and active.effect not in found:
+                found.append(active.effect)
+        return found
 
     @property
     def frozen(self) -> bool:
@@ -130,7 +143,7 @@ class FaultDesk:
         return next((how for how in found if how is not None), None)
 
     def slow_ns(self, kind: RequestKind) -> int:
-        return sum(a.effect.slow_ns(kind) for a in self._active)
+        return sum(effect.slow_ns(kind) for effect in self._about())
 
     def refusal(self, kind: RequestKind, order_id: str, post_only: bool) -> ExecError | None:
         """Why the door refuses a request that has arrived, or None."""
@@ -154,6 +167,6 @@ class FaultDesk:
     def copies(self, event: VenueEvent) -> Sequence[int]:
         """Extra ns of each copy of a report that is about to be sent."""
         found: list[int] = [0]
-        for active in self._active:
-            found = [a + b for a in found for b in active.effect.copies(event, self._rng)]
+        for effect in self._about(event_order(event)):
+            found = [a + b for a in found for b in effect.copies(event, self._rng)]
         return found

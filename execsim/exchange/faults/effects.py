@@ -44,11 +44,12 @@ class Levers(Protocol):
     def unmute_feed(self) -> None:
         """Market data flows again; what was missed is missed, the book is read anew."""
 
-    def lock_claims(self, ns: int) -> None:
-        """What ended orders claimed stays claimed for ns more; 0: released at once, as usual."""
+    def lock_claims(self, ns: int, on: bool) -> None:
+        """From now on (`on`), or no longer, what ended orders claimed stays claimed for ns more. The longest counts."""
 
-    def fail_matches(self, per_million: int) -> None:
-        """So many of a million matches fail on chain from now on, besides the chain's own rate."""
+    def fail_matches(self, per_million: int, on: bool) -> None:
+        """From now on (`on`), or no longer, so many of a million matches fail on chain, besides the chain's own rate. The
+        largest counts."""
 
 
 class Effect:
@@ -214,10 +215,10 @@ class FailMatches(Effect):
     per_million: int = MILLION
 
     def begin(self, levers: Levers) -> None:
-        levers.fail_matches(self.per_million)
+        levers.fail_matches(self.per_million, True)
 
     def end(self, levers: Levers) -> None:
-        levers.fail_matches(0)
+        levers.fail_matches(self.per_million, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +228,10 @@ class LockClaims(Effect):
     ns: int
 
     def begin(self, levers: Levers) -> None:
-        levers.lock_claims(self.ns)
+        levers.lock_claims(self.ns, True)
 
     def end(self, levers: Levers) -> None:
-        levers.lock_claims(0)
+        levers.lock_claims(self.ns, False)
 
 
 @dataclass(frozen=True, slots=True)
