@@ -7,39 +7,18 @@ While the market is in a gap of the recording nothing is matched: no fill is inv
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from execsim.core.errors import ExecError
 from execsim.core.fees import Liquidity
 from execsim.core.order import Cause, Evidence, Fill, FillId, OrderType, Side, TimeInForce
 from execsim.core.units import Rounding
 from execsim.exchange.account import Account, Ledger
+from execsim.exchange.plan import Plan
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.kernel import VENUE, OwnFill, Replay, Row
 from execsim.ports import VenueProfile
 from execsim.tape.schema import Flag
-
-
-@dataclass(slots=True)
-class Plan:
-    """What an order would take now: (book price, lots, cash, fee) a level; `complete` if that is all it wanted."""
-
-    levels: list[tuple[int, int, int, int]] = field(default_factory=list)
-    complete: bool = False
-    refusal: ExecError | None = None
-
-    @property
-    def lots(self) -> int:
-        return sum(level[1] for level in self.levels)
-
-    @property
-    def cash(self) -> int:
-        return sum(level[2] for level in self.levels)
-
-    @property
-    def fees(self) -> int:
-        return sum(level[3] for level in self.levels)
 
 
 class TapeMatching:

@@ -13,7 +13,8 @@ from execsim.ports import Timer
 class VenueOrder:
     """`price_i` and cash are in the traded outcome; `side_sign` and `book_price_i` on the canonical book.
 
-    `slot` is the kernel's number while it rests. `reserved` is what it still claims of `reserved_asset`.
+    `slot` is the kernel's number while it rests. `reserved` is what it still claims of `reserved_asset`; a buyer with a
+    `hold_price_i` claims at that price instead of its own and may be moved up to it.
     """
 
     id: OrderId
@@ -38,6 +39,8 @@ class VenueOrder:
     booked_ns: int = 0
     timer: Timer | None = None
     fills: list[Fill] = field(default_factory=list)
+    account: str = "trader"
+    hold_price_i: int | None = None
 
     @classmethod
     def of(cls, order: Order, market: int, venue_order_id: str) -> VenueOrder:
