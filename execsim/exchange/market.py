@@ -93,10 +93,11 @@ class TapeMarket:
                 continue
             if kernel.now_ns > runtime.now_ns():
                 await runtime.sleep_until(kernel.now_ns, Priority.TAPE)
-            self._publish(why)
+            self.publish(why)
         self.done = True
 
-    def _publish(self, why: Stop) -> None:
+    def publish(self, why: Stop) -> None:
+        """Tell venue or strategy side why the kernel stopped."""
         kernel, sink = self._kernel, self._sink
         index = kernel.stop_market
         market, now_ns = self._markets[index], kernel.now_ns
