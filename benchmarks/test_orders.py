@@ -14,7 +14,7 @@ from execsim.engine.policies import KillSwitch, PositionLimit
 from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
-from execsim.exchange import ConstantLatency, LatencyModel, SimulatedVenue
+from execsim.exchange import ConstantLatency, Exchange, LatencyModel, SimulatedVenue
 from execsim.journal import HashJournal
 from execsim.kernel import Replay
 from execsim.ports import NEVER, VenueAdapter, VenueProfile
@@ -66,7 +66,7 @@ def test_engine_to_simulated_venue(benchmark: Any, rows: Any, rate: Any) -> None
         kernel = Replay([SPAN])
         kernel.feed(rows[:80], rows[:0])
         kernel.advance(NEVER - 1)
-        found = SimulatedVenue(runtime, kernel, inst.venue, {0: inst}, GENEROUS, LATENCY)
+        found = SimulatedVenue(Exchange(runtime, kernel, inst.venue, {0: inst}, GENEROUS), LATENCY)
         found.deposit(inst.quote.name, 10**12)
         return found
 

@@ -186,6 +186,33 @@ class VenueAdapter(Protocol):
 
 
 @runtime_checkable
+class TokenDesk(Protocol):
+    """What an adapter of a venue with binary markets offers besides: tokens changing form at the contracts.
+
+    Calls return when it is done. Errors: ValidationError or VenueError (refused, nothing happened); NetworkError.
+    """
+
+    async def split_tokens(self, market: str, lots: int) -> None:
+        """Cash becomes `lots` full sets."""
+
+    async def merge_tokens(self, market: str, lots: int) -> None: ...
+
+    async def convert_tokens(self, markets: Sequence[str], lots: int) -> tuple[str, ...]:
+        """NO of some outcomes of a neg-risk event become YES of its others, and cash; returns all its markets."""
+
+    async def redeem_tokens(self, market: str) -> int:
+        """Tokens of a finished market become cash; returns the payoff (YES, price units)."""
+
+
+@runtime_checkable
+class QueueWatch(Protocol):
+    """What a simulated venue offers besides: news of an order's place in its queue (`QueueMoved` events)."""
+
+    def watch_queue(self, order_id: OrderId, percent: int) -> None:
+        """Report when the lots ahead have changed by at least `percent` of what they are now (1 to 100)."""
+
+
+@runtime_checkable
 class FeedSink(Protocol):
     """Who hears market data as the strategy's side sees it (market/)."""
 

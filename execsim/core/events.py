@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from execsim.core.errors import ExecError
 from execsim.core.instrument import Outcome
 from execsim.core.lifecycle import OrderEvent
-from execsim.core.order import Fill, MarketId, Order, OrderId, OrderStatus, Side
+from execsim.core.order import Fill, FillStatus, MarketId, Order, OrderId, OrderStatus, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,44 @@ class FillVoided:
 
 
 @dataclass(frozen=True, slots=True)
+class FillSettled:
+    """A fill reported earlier reached the next stage of its settlement: MINED or CONFIRMED."""
+
+    fill_id: str
+    order_id: OrderId
+    status: FillStatus
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueMoved:
+    """Others' lots ahead of a resting order went from `before_lots` to `ahead_lots` (simulated venues only: a real one
+    does not say)."""
+
+    order_id: OrderId
+    before_lots: int
+    ahead_lots: int
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarketClosed:
+    """The market takes no more orders; `proposed_i` is the payoff (YES, in price units) that is proposed but not paid."""
+
+    market: MarketId
+    proposed_i: int
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarketResolved:
-    """The market paid out: a YES share is worth `payoff_i`, a NO share 1 - payoff, in price units."""
+    """The market's payoff is final: a YES share is worth `payoff_i`, a NO share 1 - payoff, in price units. `paid`: the
+    tokens have become cash; else they wait to be redeemed."""
 
     market: MarketId
     payoff_i: int
     ts_ns: int
+    paid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +133,9 @@ VenueEvent = (
     | CancelRefused
     | OrderAmended
     | FillVoided
+    | FillSettled
+    | QueueMoved
+    | MarketClosed
     | MarketResolved
     | TickChanged
 )

@@ -92,8 +92,8 @@ ORDER: Final[Table] = {
         E.VOID: S.UNKNOWN,
         E.ABSENT: S.REJECTED,
     },
-    # the trade failed on chain: the order is dead, the fill is undone
-    S.FILLED: {E.VOID: S.CANCELLED, E.ACK: S.FILLED, E.REFUSE: S.FILLED},
+    # the trade failed on chain: the order is dead, the fill is undone; a fill may be overtaken by the last one
+    S.FILLED: {E.VOID: S.CANCELLED, E.FILL: S.FILLED, E.DONE: S.FILLED, E.ACK: S.FILLED, E.REFUSE: S.FILLED},
     # a fill that crossed the cancel on the wire
     S.CANCELLED: {
         E.FILL: S.CANCELLED,

@@ -99,6 +99,7 @@ class Order:
     Exactly one of `size_lots` and `quote_amount` (units of the quote asset) is set at creation. `price_i` is in the
     price of the traded `outcome` (a NO order at 0.48 says 4800), None for a market order without a worst price.
     `filled_cash` is the exact money that changed hands, without fees (`fees_paid`); all money in quote units.
+    `voided_lots` were filled and failed on chain: not filled, and not traded again either.
     """
 
     id: OrderId
@@ -120,6 +121,7 @@ class Order:
     fees_paid: int = 0
     reason: str = ""
     tag: str = ""
+    voided_lots: int = 0
 
     @property
     def market(self) -> MarketId:
@@ -132,7 +134,7 @@ class Order:
     @property
     def remaining_lots(self) -> int:
         """Lots still wanted; 0 for a quote-amount order (its target is money, see `remaining_quote`)."""
-        return 0 if self.size_lots is None else max(0, self.size_lots - self.filled_lots)
+        return 0 if self.size_lots is None else max(0, self.size_lots - self.filled_lots - self.voided_lots)
 
     @property
     def remaining_quote(self) -> int:
@@ -187,9 +189,11 @@ class Order:
 
 
 class FillStatus(StrEnum):
-    """A fill is PROVISIONAL until the venue calls it final; VOIDED when it failed on chain."""
+    """A fill is PROVISIONAL until the venue calls it final; VOIDED when it failed on chain. MINED: in a block, not final
+    yet, but what it gave can be used."""
 
     PROVISIONAL = "provisional"
+    MINED = "mined"
     CONFIRMED = "confirmed"
     VOIDED = "voided"
 

@@ -9,6 +9,9 @@ from execsim.core.errors import ValidationError
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.order import Fill, FillStatus, Side
 
+OPEN_FILLS = (FillStatus.PROVISIONAL, FillStatus.MINED)
+"""Fills that are not final yet."""
+
 
 @dataclass(slots=True)
 class Position:
@@ -48,24 +51,24 @@ class Position:
 
     @property
     def confirmed_lots(self) -> int:
-        """Net lots without fills that are still PROVISIONAL."""
+        """Net lots without fills that may still fail."""
         return self.net_lots - self.provisional_lots
 
     def apply(self, fill: Fill) -> None:
         """Book one fill. Errors: none; the fill's integers are taken as they are."""
         self._book(fill.side, fill.outcome, fill.lots, fill.cash, fill.fee)
         self.traded_lots += fill.lots
-        if fill.status is FillStatus.PROVISIONAL:
+        if fill.status in OPEN_FILLS:
             self.provisional_lots += self._net_sign(fill.side, fill.outcome) * fill.lots
 
     def void(self, fill: Fill) -> None:
         """Undo a fill that failed on chain: the opposite trade for the same money."""
         self._book(fill.side.other, fill.outcome, fill.lots, -fill.cash, -fill.fee)
-        if fill.status is FillStatus.PROVISIONAL:
+        if fill.status in OPEN_FILLS:
             self.provisional_lots -= self._net_sign(fill.side, fill.outcome) * fill.lots
 
     def confirm(self, fill: Fill) -> None:
-        """A PROVISIONAL fill became final."""
+        """A fill that could have failed became final."""
         self.provisional_lots -= self._net_sign(fill.side, fill.outcome) * fill.lots
 
     def split(self, lots: int) -> None:
@@ -81,6 +84,14 @@ class Position:
                 "merge", f"merge of {lots} lots, but only {min(self.yes_lots, self.no_lots)} sets held"
             )
         self.split(-lots)
+
+    def exchange_no(self, lots: int, cash: int) -> None:
+        """Give up `lots` NO tokens for `cash` (a conversion: what they are carried over at)."""
+        self._book(Side.SELL, Outcome.NO, lots, cash, 0)
+
+    def exchange_yes(self, lots: int, cash: int) -> None:
+        """Receive `lots` YES tokens at a value of `cash` (a conversion)."""
+        self._book(Side.BUY, Outcome.YES, lots, -cash, 0)
 
     def settle(self, payoff_i: int) -> int:
         """Pay out at `payoff_i` per YES share, 1 - payoff per NO share; returns the money received (quote units)."""

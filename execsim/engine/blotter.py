@@ -64,6 +64,8 @@ class Blotter:
         """set when the journal failed: nothing may be sent any more"""
         self.resolved: dict[str, int] = {}
         """market -> payoff_i of markets that paid out"""
+        self.closed: dict[str, int] = {}
+        """market -> payoff_i that is proposed or final, of markets that take no more orders"""
         self.invalid_responses = 0
 
     def subscribe(
@@ -220,10 +222,27 @@ class Blotter:
         self.write("fill", order.id, fill_row(fill, event is E.DONE))
         self._count_end(entry, before)
         self._publish(entry, event, before, fill=fill)
-        if instrument.market in self.resolved:
-            # it crossed the settlement on the wire: pay it out like the rest
-            self.resolve(instrument.market, self.resolved[instrument.market])
+        self._pay_again(instrument.market)
+        early = entry.early.pop(fill.id, None)
+        if early is FillStatus.VOIDED:
+            self.voided(entry, fill.id)
+        elif early is not None:
+            self.settled(entry, fill.id, early)
         return True
+
+    def _pay_again(self, market: str) -> None:
+        """A change that crossed the settlement on the wire: pay it out (or take it back) like the rest."""
+        if market in self.resolved:
+            self.resolve(market, self.resolved[market])
+
+    def settled(self, entry: Entry, fill_id: str, status: FillStatus) -> None:
+        """A booked fill was mined or became final; no effect when that is known."""
+        before = self._tracker.settle_fill(entry.order.id, fill_id, status)
+        if before is None:
+            return
+        if status is FillStatus.CONFIRMED:
+            self._portfolio.confirm(before, entry.order.instrument)
+        self.write("confirm" if status is FillStatus.CONFIRMED else "mined", entry.order.id, {"fill_id": fill_id})
 
     def voided(self, entry: Entry, fill_id: str) -> None:
         """Undo a booked fill; no effect when it is unknown or undone already. Errors: InvalidOrderState."""
@@ -236,6 +255,7 @@ class Blotter:
         self._portfolio.void(fill, order.instrument)
         self.write("void", order.id, {"fill_id": fill_id})
         self._publish(entry, E.VOID, before, fill=entry.fills[fill_id])
+        self._pay_again(order.instrument.market)
 
     def reported(self, entry: Entry, report: OrderReport) -> None:
         """The venue's answer to a question about one order: book missing fills, end UNKNOWN where the answer does."""
@@ -249,9 +269,18 @@ class Blotter:
             order.venue_order_id = report.venue_order_id or order.venue_order_id
             self._move(entry, E.FOUND, "found", {"venue_order_id": report.venue_order_id})
 
+    def close(self, market: str, payoff_i: int, final: bool) -> None:
+        """The market takes no more orders; `payoff_i` is proposed, or `final` and waits to be redeemed."""
+        self.closed[market] = payoff_i
+        self.write("close", "", {"market": market, "payoff_i": payoff_i, "final": final})
+
+    def tokens(self, kind: str, body: Row) -> None:
+        """Tokens changed form: split, merge, convert (the portfolio has it already)."""
+        self.write(kind, "", body)
+
     def resolve(self, market: str, payoff_i: int) -> None:
         """The market paid out: settle what we hold of it, at `payoff_i` per YES share."""
-        self.resolved[market] = payoff_i
+        self.resolved[market] = self.closed[market] = payoff_i
         received = self._portfolio.settle(market, payoff_i)
         self._view.saw_fill(market, payoff_i)
         self.write("resolve", "", {"market": market, "payoff_i": payoff_i, "received_units": received})
@@ -288,14 +317,10 @@ class Blotter:
 
     def _known_fill(self, entry: Entry, fill: Fill) -> None:
         """The same fill again: nothing, unless it has become final or has failed since."""
-        order_id = entry.order.id
         if fill.status is FillStatus.VOIDED:
             self.voided(entry, fill.id)
-        elif fill.status is FillStatus.CONFIRMED:
-            before = self._tracker.confirm_fill(order_id, fill.id)
-            if before is not None:
-                self._portfolio.confirm(before, entry.order.instrument)
-                self.write("confirm", order_id, {"fill_id": fill.id})
+        elif fill.status is not FillStatus.PROVISIONAL:
+            self.settled(entry, fill.id, fill.status)
 
     def _end(self, entry: Entry, event: OrderEvent, by: str, reason: str, error: ExecError | None = None) -> None:
         entry.order.reason = reason

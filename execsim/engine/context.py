@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from execsim.core.errors import ConfigError, ExecError, JournalError, ValidationError
-from execsim.core.events import Depth, OrderUpdate, Top, Trade
+from execsim.core.events import Depth, OrderUpdate, QueueMoved, Top, Trade
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.order import CancelAck, Order, OrderAck, OrderType, Side, TimeInForce
 from execsim.core.position import Position
@@ -88,9 +88,16 @@ class Context:
 
     def updates(self, market: str | None = None) -> Stream[OrderUpdate]:
         """Everything that happens to this strategy's orders from now on, queued (at most streams.UPDATES_MAX)."""
-        stream = UpdateStream(self._runtime, f"order updates of {self.name}")
+        stream: UpdateStream[OrderUpdate] = UpdateStream(self._runtime, f"order updates of {self.name}")
         stream.unsubscribe = self._engine.subscribe(stream.push, owner=self.name, market=market)
         return stream
+
+    def queue(self, order: Order, percent: int = 10) -> Stream[QueueMoved]:
+        """The order's place in its queue, each time it has moved by at least `percent` (1 to 100) of what stood ahead when
+        it began to rest. Simulated venues only: a real one does not say. Errors: VenueNotSupported; ConfigError."""
+        if not 1 <= percent <= 100:
+            raise ConfigError(f"queue(percent={percent})", "a whole number from 1 to 100")
+        return self._engine.watch_queue(order, percent)
 
     def position(self, market: str) -> Position:
         """The account's live position in the market."""
@@ -206,6 +213,23 @@ class Context:
             self._engine.reject_modify(order, error)
             raise
         return await self._engine.modify_order(order.id, price_i=price_i, size_lots=size_lots)
+
+    async def split(self, market: str, size: Number) -> None:
+        """Turn cash into `size` full sets (YES and NO) of a binary market. Errors: ExecError; nothing happened then."""
+        await self._engine.tokens.split(market, self.instrument(market).grid.lots(size))
+
+    async def merge(self, market: str, size: Number) -> None:
+        """Turn `size` full sets back into cash."""
+        await self._engine.tokens.merge(market, self.instrument(market).grid.lots(size))
+
+    async def convert(self, markets: Sequence[str], size: Number) -> None:
+        """Turn `size` NO of each of `markets` (outcomes of one neg-risk event) into YES of the event's others and cash."""
+        lots = self.instrument(markets[0]).grid.lots(size) if markets else 0
+        await self._engine.tokens.convert(markets, lots)
+
+    async def redeem(self, market: str) -> None:
+        """Turn the tokens of a finished market into cash, where the venue does not do it by itself."""
+        await self._engine.tokens.redeem(market)
 
     async def sleep(self, ns: int) -> None:
         await self._runtime.sleep(ns)

@@ -232,8 +232,9 @@ class Dispatcher:
             raise InvalidOrderState(order.id, order.status.value, "modify")
         if price_i is None and size_lots is None:
             raise ValidationError("amend", f"nothing to change in order {order.id}", "give a price or a size")
-        if size_lots is not None and size_lots <= order.filled_lots:
-            what = f"size {size_lots} lots is not above the {order.filled_lots} already filled"
+        gone = order.filled_lots + order.voided_lots
+        if size_lots is not None and size_lots <= gone:
+            what = f"size {size_lots} lots is not above the {gone} already filled"
             raise ValidationError("amend_size", what, "cancel the order instead")
         size = order.size_lots if size_lots is None else size_lots
         candidate = replace(order, price_i=order.price_i if price_i is None else price_i, size_lots=size)

@@ -8,13 +8,16 @@ from typing import Any
 
 from execsim.core.events import (
     CancelRefused,
+    FillSettled,
     FillVoided,
+    MarketClosed,
     MarketResolved,
     OrderAcked,
     OrderAmended,
     OrderFilled,
     OrderGone,
     OrderRefused,
+    QueueMoved,
     TickChanged,
     VenueEvent,
 )
@@ -37,6 +40,8 @@ class Inbox:
         self._tracker = tracker
         self._view = view
         self.orphans = 0
+        self.queue_watchers: dict[str, list[Callable[[QueueMoved], None]]] = {}
+        """order id -> who wants to hear of its queue position"""
         self._hearers: dict[type, Callable[[str, Any], None]] = {
             OrderAcked: self._ack,
             OrderRefused: self._refusal,
@@ -45,6 +50,9 @@ class Inbox:
             CancelRefused: self._cancel_refused,
             OrderAmended: self._amended,
             FillVoided: self._void,
+            FillSettled: self._settled,
+            QueueMoved: self._queue,
+            MarketClosed: self._closed,
             MarketResolved: self._resolved,
             TickChanged: self._tick,
         }
@@ -94,9 +102,26 @@ class Inbox:
         if entry is not None:
             self._blotter.guard(entry, E.VOID, lambda: self._blotter.voided(entry, event.fill_id))
 
+    def _settled(self, venue: str, event: FillSettled) -> None:
+        entry = self._entry(venue, event.order_id, f"that fill {event.fill_id} is {event.status}")
+        if entry is not None:
+            self._blotter.settled(entry, event.fill_id, event.status)
+
+    def _queue(self, venue: str, event: QueueMoved) -> None:
+        for fn in self.queue_watchers.get(event.order_id, ()):
+            fn(event)
+
+    def _closed(self, venue: str, event: MarketClosed) -> None:
+        if self._view.trades(event.market) and event.market not in self._blotter.closed:
+            self._blotter.close(event.market, event.proposed_i, False)
+
     def _resolved(self, venue: str, event: MarketResolved) -> None:
-        if self._view.trades(event.market) and event.market not in self._blotter.resolved:
+        if not self._view.trades(event.market) or event.market in self._blotter.resolved:
+            return
+        if event.paid:
             self._blotter.resolve(event.market, event.payoff_i)
+        else:
+            self._blotter.close(event.market, event.payoff_i, True)
 
     def _tick(self, venue: str, event: TickChanged) -> None:
         self._view.set_tick(event.market, event.tick_i)

@@ -76,7 +76,7 @@ class Pipeline:
             error = self._blotter.broken
         elif self.kill_reason is not None:
             error = self._killed()
-        elif order.instrument.market in self._blotter.resolved:
+        elif order.instrument.market in self._blotter.closed:
             error = self._closed(order)
         elif order.expire_ns is not None and order.expire_ns <= self._view.now_ns():
             self._blotter.lapse_unsent(entry)
@@ -111,7 +111,7 @@ class Pipeline:
         if known is not instrument and known != instrument:
             what = f"market {market!r} of the order is not a market of {instrument.venue} in this run"
             return 0, ValidationError("market", what, "take the instrument from the engine or the context")
-        if market in self._blotter.resolved:
+        if market in self._blotter.closed:
             return 0, self._closed(order)
         if self._validator is not None:
             refusal = self._validator.check(order, self._view)
@@ -157,7 +157,7 @@ class Pipeline:
 
     @staticmethod
     def _closed(order: Order) -> ValidationError:
-        return ValidationError("market_closed", f"market {order.instrument.market} has paid out")
+        return ValidationError("market_closed", f"market {order.instrument.market} has ended")
 
 
 _NOTHING = RiskContext("", Decimal(0), Decimal(0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -90,8 +90,33 @@ class Portfolio:
             position.void(fill)
         self._rebates[instrument.market] += min(0, fill.fee)
 
+    def convert(self, given: Sequence[str], event: Sequence[str], lots: int, marks: Mapping[str, int]) -> None:
+        """NO tokens of the `given` outcomes become YES tokens of the event's others, and `len(given) - 1` of cash a lot.
+
+        The NO tokens leave at their mark (`marks`: YES price_i; half of 1 without one), and what they were worth beyond the
+        cash received is what the YES tokens enter at, in equal parts; the last takes the rest, so totals are exact.
+        """
+        others = [market for market in event if market not in given]
+        worth = 0
+        for market in given:
+            with _Booked(self, market) as position:
+                inst = position.instrument
+                cash = inst.cash(inst.one_i - marks.get(market, inst.one_i // 2), lots)
+                position.exchange_no(lots, cash)
+                worth += cash
+        left = worth - (len(given) - 1) * self.position(given[0]).instrument.par(lots)
+        for rank, market in enumerate(others):
+            part = left // (len(others) - rank)
+            left -= part
+            with _Booked(self, market) as position:
+                position.exchange_yes(lots, part)
+        if not others:  # every outcome was given: what the marks said beyond the certain cash is a loss or gain now
+            with _Booked(self, given[-1]) as position:
+                position.cash -= left
+                position.realised -= left
+
     def confirm(self, fill: Fill, instrument: Instrument) -> None:
-        """A booked PROVISIONAL fill became final."""
+        """A booked fill that could have failed became final."""
         self.position(instrument.market).confirm(fill)
 
     def settle(self, market: str, payoff_i: int) -> int:

@@ -6,14 +6,17 @@ ack           venue_order_id, venue_ts_ns
 refuse        by ("ours", "venue"), error (class), reason; with the order's fields when there was no intent
 silence       call ("place", "cancel", "amend"), reason
 fill          fill_id, side, outcome, price_i, lots, cash_units, fee_units, liquidity, cause, evidence, row_seq, status,
-              done, venue_ts_ns
-void confirm  fill_id
+              match, done, venue_ts_ns
+void mined confirm   fill_id
 cancel        status (when it was asked)
 cancel_refuse reason
 gone lapse    by, reason; with the order's fields when there was no intent
 found         venue_order_id
 amend_ask amend   price_i, size_lots (None: unchanged)      amend_refuse   reason
 resolve       market, payoff_i, received_units
+close         market, payoff_i (proposed), final (true: it waits to be redeemed)
+split merge   market, lots
+convert       markets (given as NO), lots
 tick          market, tick_i
 kill          reason
 invalid       venue, reason: the venue said something impossible
@@ -65,6 +68,7 @@ def fill_row(fill: Fill, done: bool) -> Row:
         "evidence": fill.evidence.value,
         "row_seq": fill.row_seq,
         "status": fill.status.value,
+        "match": fill.match.value,
         "done": done,
         "venue_ts_ns": fill.ts_ns,
     }

@@ -21,7 +21,7 @@ from execsim.core.errors import (
     JournalError,
     VenueNotSupported,
 )
-from execsim.core.events import OrderUpdate
+from execsim.core.events import OrderUpdate, QueueMoved
 from execsim.core.instrument import Instrument
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus
 from execsim.core.position import Position
@@ -33,11 +33,13 @@ from execsim.engine.pipeline import Pipeline
 from execsim.engine.policies import KillSwitch
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.risk import RiskEngine
+from execsim.engine.streams import UpdateStream
 from execsim.engine.throttle import RateLimiter, RateLimiterConfig
+from execsim.engine.tokens import Tokens
 from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
-from execsim.ports import BookView, Journal, Runtime, VenueAdapter
+from execsim.ports import BookView, Journal, QueueWatch, Runtime, VenueAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class ExecutionEngine:
             self._validator, config.enable_risk_checks, self.order_tracker, self.blotter, self.view
         )
         self._dispatch = Dispatcher(runtime, self.order_tracker, self.blotter, self._pipeline)
+        self.tokens = Tokens(self._dispatch.routes, self.blotter, self.portfolio, self.view, self.marks)
         self._id_prefix = f"{runtime.rng('order-ids').raw() & 0xFFFFFFFF:08x}"
         self._ids = 0
 
@@ -121,6 +124,20 @@ class ExecutionEngine:
     ) -> Callable[[], None]:
         """As `Blotter.subscribe`: fn must only take note of the update. Returns the unsubscription."""
         return self.blotter.subscribe(fn, owner=owner, market=market)
+
+    def watch_queue(self, order: Order, percent: int) -> UpdateStream[QueueMoved]:
+        """What happens to the order's place in its queue, each time the lots ahead have changed by `percent` of what they
+        are when it starts to rest. Errors: VenueNotSupported where the venue does not say (every real one)."""
+        venue = order.instrument.venue
+        adapter = self._dispatch.routes[venue].adapter
+        if not isinstance(adapter, QueueWatch):
+            raise VenueNotSupported(f"{venue} (queue position)", "")
+        stream: UpdateStream[QueueMoved] = UpdateStream(self.runtime, f"queue position of {order.id}")
+        watchers = self.inbox.queue_watchers.setdefault(order.id, [])
+        watchers.append(stream.push)
+        stream.unsubscribe = lambda: watchers.remove(stream.push)
+        adapter.watch_queue(order.id, percent)
+        return stream
 
     # --- orders ---------------------------------------------------------------------------------------------------
 

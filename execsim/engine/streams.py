@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from execsim.core.errors import ConfigError
-from execsim.core.events import OrderUpdate
 from execsim.ports import Pending, Runtime
+
+Item = TypeVar("Item")
 
 UPDATES_MAX: Final = 65_536
 """Unread updates a stream holds. The next one is lost, and the reader's next read raises ConfigError: reading on would
 miss a fill without knowing it."""
 
 
-class UpdateStream:
-    """Every OrderUpdate since it was opened, in order. One reader at a time is the rule; several share the updates."""
+class UpdateStream(Generic[Item]):
+    """Every item (an OrderUpdate, a QueueMoved) since it was opened, in order. One reader at a time is the rule; several
+    share the items."""
 
     def __init__(self, runtime: Runtime, name: str, limit: int = UPDATES_MAX) -> None:
         self._runtime = runtime
         self._name = name
         self._limit = limit
-        self._queue: deque[OrderUpdate] = deque()
+        self._queue: deque[Item] = deque()
         self._wake: Pending[None] | None = None
         self._lost = 0
         self._closed = False
         self.unsubscribe: Callable[[], None] | None = None
 
-    def push(self, update: OrderUpdate) -> None:
+    def push(self, update: Item) -> None:
         if self._closed:
             return
         if len(self._queue) >= self._limit:
@@ -37,10 +39,10 @@ class UpdateStream:
         self._queue.append(update)
         self._ring()
 
-    def __aiter__(self) -> UpdateStream:
+    def __aiter__(self) -> UpdateStream[Item]:
         return self
 
-    async def __anext__(self) -> OrderUpdate:
+    async def __anext__(self) -> Item:
         while True:
             if self._lost:
                 what = f"{self._name}: more than {self._limit} unread updates, {self._lost} lost"

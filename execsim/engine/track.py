@@ -9,6 +9,9 @@ from execsim.core.errors import InvalidOrderState, OrderNotFound, ValidationErro
 from execsim.core.lifecycle import OrderEvent, step
 from execsim.core.order import TERMINAL, Fill, FillStatus, Order, OrderId, OrderStatus, Side
 
+STAGES = {FillStatus.PROVISIONAL: 0, FillStatus.MINED: 1, FillStatus.CONFIRMED: 2, FillStatus.VOIDED: 3}
+"""How far a fill has come; news of an earlier stage is no news."""
+
 
 @dataclass(slots=True)
 class Exposure:
@@ -32,6 +35,8 @@ class Entry:
     counted_lots: int = 0
     intent_written: bool = False
     fills: dict[str, Fill] = field(default_factory=dict)
+    early: dict[str, FillStatus] = field(default_factory=dict)
+    """what the venue said of fills it has not reported yet: news may overtake one another"""
 
 
 class OrderTracker:
@@ -107,29 +112,40 @@ class OrderTracker:
         return event
 
     def void_fill(self, order_id: OrderId, fill_id: str) -> Fill | None:
-        """Undo a fill; returns it, or None when it is not known or already undone. Errors as record_fill."""
+        """Undo a fill; returns it, or None when it is not known (yet) or already undone. Its lots are gone from the order:
+        the venue does not trade them again. Errors as record_fill."""
         entry = self.entry(order_id)
         fill = entry.fills.get(fill_id)
+        if fill is None:
+            entry.early[fill_id] = FillStatus.VOIDED
         if fill is None or fill.status is FillStatus.VOIDED:
             return None
-        entry.order.status = step(order_id, entry.order.status, OrderEvent.VOID)
+        order = entry.order
+        order.status = step(order_id, order.status, OrderEvent.VOID)
         entry.fills[fill_id] = replace(fill, status=FillStatus.VOIDED)
-        self._book(entry.order, fill, -1)
+        self._book(order, fill, -1)
+        if order.size_lots is not None:
+            order.voided_lots += fill.lots
+            entry.ceiling_lots -= fill.lots
         self._recount(entry)
         return fill
 
-    def confirm_fill(self, order_id: OrderId, fill_id: str) -> Fill | None:
-        """A PROVISIONAL fill is final; returns it as it was, or None when there is nothing to confirm."""
+    def settle_fill(self, order_id: OrderId, fill_id: str, status: FillStatus) -> Fill | None:
+        """A fill reached MINED or CONFIRMED; returns it as it was, or None when that is no news (or it is not known yet)."""
         entry = self.entry(order_id)
         fill = entry.fills.get(fill_id)
-        if fill is None or fill.status is not FillStatus.PROVISIONAL:
+        if fill is None:
+            known = entry.early.get(fill_id)
+            if known is None or STAGES[status] > STAGES[known]:
+                entry.early[fill_id] = status
+        if fill is None or STAGES[status] <= STAGES[fill.status]:
             return None
-        entry.fills[fill_id] = replace(fill, status=FillStatus.CONFIRMED)
+        entry.fills[fill_id] = replace(fill, status=status)
         return fill
 
     def propose_size(self, entry: Entry, size_lots: int) -> None:
         """An amend to `size_lots` is under way: count the larger of both sizes until it is settled."""
-        entry.ceiling_lots = max(entry.ceiling_lots, size_lots)
+        entry.ceiling_lots = max(entry.ceiling_lots, size_lots - entry.order.voided_lots)
         self._recount(entry)
 
     def settle_size(self, entry: Entry, size_lots: int | None) -> None:
@@ -138,7 +154,7 @@ class OrderTracker:
         if size_lots is not None:
             order.size_lots = size_lots
         if order.size_lots is not None:
-            entry.ceiling_lots = order.size_lots
+            entry.ceiling_lots = order.size_lots - order.voided_lots
         self._recount(entry)
 
     def get_fills(self, order_id: OrderId) -> list[Fill]:

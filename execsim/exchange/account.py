@@ -8,14 +8,18 @@ from execsim.core.errors import InternalError
 
 
 class Account:
-    """What one trader holds. `reserved` is the part that resting orders have a claim on."""
+    """What one trader holds. `reserved` is the part that resting orders have a claim on, `unsettled` what matches gave
+    and the chain has not mined yet, `locked` what a fault keeps from being used."""
 
     def __init__(self) -> None:
         self.balances: dict[str, int] = defaultdict(int)
         self.reserved: dict[str, int] = defaultdict(int)
+        self.unsettled: dict[str, int] = defaultdict(int)
+        self.locked: dict[str, int] = defaultdict(int)
 
     def free(self, asset: str) -> int:
-        return self.balances[asset] - self.reserved[asset]
+        """What a new order may use."""
+        return self.balances[asset] - self.reserved[asset] - self.unsettled[asset] - self.locked[asset]
 
     def reserve(self, asset: str, amount: int) -> bool:
         """Claim `amount` of what is free; False (and nothing happens) when there is not enough."""

@@ -9,7 +9,7 @@ An order that would meet one of its own account is refused whole, as venues with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from execsim.core.errors import ExecError
 from execsim.core.fees import Liquidity
@@ -34,6 +34,8 @@ class L3Matching:
         self._booking = Booking(ledger, claims)
         self.matches = 0
         """how many matches there were: each one's number is the evidence of its two fills"""
+        self.on_rest: Callable[[VenueOrder], None] = lambda order: None
+        """told of every order that joins a queue"""
         self._profile = profile
         self._resting: dict[str, VenueOrder] = {}
 
@@ -108,6 +110,7 @@ class L3Matching:
         assert price_i is not None
         self._resting[order.venue_order_id] = order
         self.book.rest(order.venue_order_id, order.account, order.side_sign, price_i, order.left_lots)
+        self.on_rest(order)
 
     def drop(self, order: VenueOrder) -> None:
         """Take an order off the book; no effect on one that does not rest."""

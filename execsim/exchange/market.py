@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from execsim.core.events import Depth, Top, Trade
 from execsim.core.instrument import Outcome
@@ -13,11 +13,16 @@ from execsim.ports import FeedSink, Priority, Runtime
 from execsim.tape.merge import Chunk
 from execsim.tape.schema import Flag
 
+FROZEN_LEVELS: Final = 1_000
+"""Levels a side that a strategy whose market data has stopped still sees."""
+
 
 class MarketHandler(Protocol):
     """The venue side of a market: hears what the tape did there, at venue time."""
 
     def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None: ...
+
+    def on_queue(self, market: int, moves: list[tuple[int, int, int]], row: Row) -> None: ...
 
     def on_resolve(self, market: int, payoff_i: int) -> None: ...
 
@@ -28,18 +33,40 @@ class KernelBooks:
     def __init__(self, kernel: Replay, markets: Sequence[str]) -> None:
         self._kernel = kernel
         self._index = {market: i for i, market in enumerate(markets)}
+        self._frozen: dict[str, tuple[Depth, int]] = {}
+
+    def freeze(self, market: str) -> None:
+        """From now on the strategy reads the book as it is now: its market data has stopped (a fault)."""
+        if market not in self._frozen:
+            self._frozen[market] = (self.depth(market, FROZEN_LEVELS), self.tick_i(market))
+
+    def thaw(self, market: str) -> None:
+        """Market data flows again."""
+        self._frozen.pop(market, None)
+
+    def is_frozen(self, market: str) -> bool:
+        return market in self._frozen
 
     def top(self, market: str) -> Top:
+        if market in self._frozen:
+            held = self._frozen[market][0]
+            bid, ask = (side[0] if side else (None, 0) for side in (held.bids, held.asks))
+            return Top(held.market, held.ts_ns, *bid, *ask)
         index = self._index[market]
         return Top(MarketId(market), self._kernel.last_ns(LOCAL, index), *self._kernel.best(LOCAL, index))
 
     def depth(self, market: str, levels: int) -> Depth:
+        if market in self._frozen:
+            held = self._frozen[market][0]
+            return Depth(held.market, held.ts_ns, held.bids[:levels], held.asks[:levels])
         index, kernel = self._index[market], self._kernel
         bids = tuple(kernel.levels(LOCAL, index, 1, levels))
         asks = tuple(kernel.levels(LOCAL, index, -1, levels))
         return Depth(MarketId(market), kernel.last_ns(LOCAL, index), bids, asks)
 
     def tick_i(self, market: str) -> int:
+        if market in self._frozen:
+            return self._frozen[market][1]
         return self._kernel.tick_i(LOCAL, self._index[market])
 
     def watch(
@@ -65,9 +92,13 @@ class TapeMarket:
         sink: FeedSink,
         handlers: Sequence[MarketHandler],
         observer: Callable[[int], None] | None = None,
+        books: KernelBooks | None = None,
     ) -> None:
         self._runtime = runtime
         self._kernel = kernel
+        self._books = books
+        self._muted: set[str] = set()
+        self._gaps_told: set[str] = set()
         self._chunks = chunks
         self._markets = tuple(markets)
         self._sink = sink
@@ -96,11 +127,40 @@ class TapeMarket:
             self.publish(why)
         self.done = True
 
+    def mute(self, markets: Sequence[str], tell_gap: bool) -> None:
+        """Market data of these stops reaching the strategy: it goes on reading the last book it saw. `tell_gap`: and hears
+        that a gap has opened."""
+        for market in markets:
+            self._muted.add(market)
+            if self._books is not None:
+                self._books.freeze(market)
+            if tell_gap and market not in self._gaps_told:
+                self._gaps_told.add(market)
+                self._sink.on_gap(market, self._runtime.now_ns(), True)
+
+    def unmute(self, markets: Sequence[str]) -> None:
+        """Market data flows again: what was missed is missed, the book is the one of now."""
+        for market in markets:
+            if market not in self._muted:
+                continue
+            self._muted.discard(market)
+            if self._books is not None:
+                self._books.thaw(market)
+            now_ns, index = self._runtime.now_ns(), self._markets.index(market)
+            if market in self._gaps_told:
+                self._gaps_told.discard(market)
+                self._sink.on_gap(market, now_ns, self._kernel.in_gap(LOCAL, index))
+            self._sink.on_tick(market, now_ns, self._kernel.tick_i(LOCAL, index))
+            self._sink.on_book(market, now_ns)
+            self._sink.on_top(market, now_ns)
+
     def publish(self, why: Stop) -> None:
         """Tell venue or strategy side why the kernel stopped."""
         kernel, sink = self._kernel, self._sink
         index = kernel.stop_market
         market, now_ns = self._markets[index], kernel.now_ns
+        if self._muted and kernel.stop_view == LOCAL and market in self._muted:
+            return
         if why is Stop.FILL:
             self._handlers[index].on_fills(index, kernel.own_fills(), kernel.stop_row())
         elif why is Stop.TOP:

@@ -6,14 +6,15 @@ While the market is in a gap of the recording nothing is matched: no fill is inv
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from execsim.core.errors import ExecError
 from execsim.core.fees import Liquidity
-from execsim.core.order import Cause, Evidence, Fill, FillId, OrderType, Side, TimeInForce
-from execsim.core.units import Rounding
-from execsim.exchange.account import Account, Ledger
-from execsim.exchange.plan import Plan
+from execsim.core.instrument import Outcome
+from execsim.core.order import Cause, Evidence, Fill, FillId, MatchKind, OrderType, Side, TimeInForce
+from execsim.exchange.account import Ledger
+from execsim.exchange.claims import Claims
+from execsim.exchange.plan import Executed, Plan
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.kernel import VENUE, OwnFill, Replay, Row
@@ -22,17 +23,17 @@ from execsim.tape.schema import Flag
 
 
 class TapeMatching:
-    """Walks, queues and books for one account of one venue."""
+    """Walks, queues and books against whoever is on the tape (the ledger's STREET)."""
 
-    def __init__(self, kernel: Replay, ledger: Ledger, trader: str, profile: VenueProfile) -> None:
+    def __init__(self, kernel: Replay, ledger: Ledger, claims: Claims, profile: VenueProfile) -> None:
         self._kernel = kernel
         self._ledger = ledger
-        self._trader = trader
+        self._claims = claims
         self._profile = profile
-
-    @property
-    def _account(self) -> Account:
-        return self._ledger[self._trader]
+        self.by_slot: dict[int, VenueOrder] = {}
+        """our orders in the kernel's queues, by the kernel's number"""
+        self.on_rest: Callable[[VenueOrder], None] = lambda order: None
+        """told of every order that joins a queue"""
 
     # ---------------------------------------------------------------- arriving
     def plan(self, order: VenueOrder) -> Plan:
@@ -89,8 +90,8 @@ class TapeMatching:
     def _no(self, order: VenueOrder, rule: str) -> ExecError:
         return refuse(order.instrument.venue, self._profile, rule, order_id=order.id, market=order.instrument.market)
 
-    def take(self, order: VenueOrder, plan: Plan, now_ns: int) -> Iterator[tuple[Fill, bool]]:
-        """Carry a plan out: (fill, whether the order is done), money moved, ledger noted."""
+    def take(self, order: VenueOrder, plan: Plan, now_ns: int) -> Iterator[Executed]:
+        """Carry a plan out, money moved, ledger noted."""
         seq = self._kernel.last_seq(order.market)
         for at, (price, lots, cash, fee) in enumerate(plan.levels):
             self._kernel.consume(order.market, -order.side_sign, price, lots)
@@ -98,111 +99,78 @@ class TapeMatching:
                 order, now_ns, order.outcome_price_i(price), lots, cash, fee, Liquidity.TAKER, Cause.TAKER_WALK,
                 Evidence.RECORDED, seq,
             )  # fmt: skip
-            yield fill, plan.complete and at == len(plan.levels) - 1
+            yield Executed(order, fill, plan.complete and at == len(plan.levels) - 1, Ledger.STREET)
 
     # ---------------------------------------------------------------- resting
-    def rest(self, order: VenueOrder) -> int:
-        """Queue what is left at the order's price; returns the kernel's number for it."""
+    def rest(self, order: VenueOrder) -> None:
+        """Queue what is left at the order's price."""
         price = order.book_price_i
         assert price is not None
-        return self._kernel.rest(order.market, order.side_sign, price, order.left_lots)
+        order.slot = self._kernel.rest(order.market, order.side_sign, price, order.left_lots)
+        self.by_slot[order.slot] = order
+        self.on_rest(order)
 
-    def make(self, order: VenueOrder, own: OwnFill, row: Row) -> tuple[Fill, bool]:
+    def drop(self, order: VenueOrder) -> None:
+        """Take it out of the kernel's queue; no effect on one that does not rest."""
+        if order.slot is not None:
+            self.by_slot.pop(order.slot, None)
+            self._kernel.drop(order.slot)
+            order.slot = None
+
+    def shrink(self, order: VenueOrder, left_lots: int) -> None:
+        """Fewer lots at the same price: the place in the queue is kept."""
+        if order.slot is not None:
+            self._kernel.shrink(order.slot, left_lots)
+
+    def make(self, own: OwnFill, row: Row) -> Executed:
         """A resting order was filled by a tape row at its own price."""
+        order = self.by_slot[own.order]
         price = order.outcome_price_i(own.price_i)
         cash = order.instrument.cash(price, own.lots)
         fee = order.instrument.fee(price, own.lots, cash, Liquidity.MAKER)
         inferred = bool(row.flags & Flag.INFERRED)
         evidence = Evidence.INFERRED if inferred else Evidence.RECORDED
-        fill = self._fill(
-            order, row.ts_ns, price, own.lots, cash, fee, Liquidity.MAKER, own.cause, evidence, row.seq, claimed=True
-        )
-        return fill, own.left == 0
-
-    def shrink(self, order: VenueOrder, left_lots: int) -> None:
-        """Fewer lots at the same price: the place in the queue is kept."""
-        order.size_lots = order.filled_lots + left_lots
-        order.left_lots = left_lots
-        if order.slot is not None:
-            self._kernel.shrink(order.slot, left_lots)
-        self._claim_for(order)
-
-    # ---------------------------------------------------------------- claims
-    def claim_amount(self, order: VenueOrder, lots: int) -> int:
-        """What `lots` of a resting order may cost at most, in the asset it pays."""
-        if self._profile.shorting or order.price_i is None:
-            return 0
-        inst = order.instrument
-        if order.side is Side.SELL:
-            return inst.base_amount(lots)
-        cash = inst.cash(order.price_i, lots, Rounding.CEIL)
-        return cash + max(0, inst.fee(order.price_i, lots, cash, Liquidity.MAKER))
-
-    def claim(self, order: VenueOrder, plan: Plan) -> ExecError | None:
-        """Check the money for the whole order and reserve that of the part that will rest."""
-        inst, account = order.instrument, self._account
-        rests = not order.is_immediate
-        claim = self.claim_amount(order, max(0, order.left_lots - plan.lots)) if rests else 0
-        now = inst.base_amount(plan.lots) if order.side is Side.SELL else plan.cash + plan.fees
-        needed = claim + now
-        if not self._profile.shorting and needed > account.free(order.pays):
-            asset = inst.quote if order.side is Side.BUY else inst.asset_of(order.outcome)
-            return refuse(
-                inst.venue, self._profile, "balance", asset=asset.name, free=asset.decimal(account.free(asset.name)),
-                needed=asset.decimal(needed), order_id=order.id,
-            )  # fmt: skip
-        account.reserve(order.pays, claim)
-        order.reserved_asset, order.reserved = order.pays, claim
-        return None
-
-    def release(self, order: VenueOrder) -> None:
-        """Give back whatever the order still claims."""
-        self._account.release(order.reserved_asset, order.reserved)
-        order.reserved = 0
-
-    def reclaim(self, order: VenueOrder) -> None:
-        """Claim again what a failed amend gave back (nobody else ran in between, so it is there)."""
-        claim = self.claim_amount(order, order.left_lots)
-        self._account.reserve(order.pays, claim)
-        order.reserved_asset, order.reserved = order.pays, claim
-
-    def _claim_for(self, order: VenueOrder) -> None:
-        keep = self.claim_amount(order, order.left_lots)
-        self._account.release(order.reserved_asset, order.reserved - keep)
-        order.reserved = keep
+        fill = self._fill(order, row.ts_ns, price, own.lots, cash, fee, Liquidity.MAKER, own.cause, evidence, row.seq)
+        return Executed(order, fill, own.left == 0, Ledger.STREET)
 
     # ---------------------------------------------------------------- money
     def _fill(
         self, order: VenueOrder, ts_ns: int, price_i: int, lots: int, cash: int, fee: int, liquidity: Liquidity,
-        cause: Cause, evidence: Evidence, seq: int, claimed: bool = False,
+        cause: Cause, evidence: Evidence, seq: int,
     ) -> Fill:  # fmt: skip
-        inst, ledger, trader = order.instrument, self._ledger, self._trader
         order.filled_lots += lots
         if order.size_lots is not None:
             order.left_lots -= lots
         else:
             order.left_quote -= cash
-        if claimed:
-            self._claim_for(order)
+        if liquidity is Liquidity.MAKER:
+            self._claims.keep(order)
         buys = order.side is Side.BUY
-        payer, payee = (trader, Ledger.STREET) if buys else (Ledger.STREET, trader)
-        ledger.move(payer, payee, inst.quote.name, cash)
-        ledger.move(payee, payer, inst.asset_of(order.outcome).name, inst.base_amount(lots))
-        ledger.move(trader, Ledger.FEES, inst.quote.name, fee)
-        fill_id = FillId(f"{order.venue_order_id}-{len(order.fills)}")
-        signed = -cash if buys else cash
+        kind = self._exchange(order, lots, cash)
+        self._ledger.move(order.account, Ledger.FEES, order.instrument.quote.name, fee)
         return Fill(
-            fill_id,
-            order.id,
-            ts_ns,
-            order.side,
-            order.outcome,
-            price_i,
-            lots,
-            signed,
-            fee,
-            liquidity,
-            cause,
-            evidence,
-            seq,
-        )
+            FillId(f"{order.venue_order_id}-{len(order.fills)}"), order.id, ts_ns, order.side, order.outcome, price_i,
+            lots, -cash if buys else cash, fee, liquidity, cause, evidence, seq, match=kind,
+        )  # fmt: skip
+
+    def undo(self, order: VenueOrder, fill: Fill, counter_account: str) -> None:
+        """The fill failed on chain: money, tokens and fee go back. The queue it took is not given back."""
+        self._exchange(order, -fill.lots, -abs(fill.cash))
+        self._ledger.move(order.account, Ledger.FEES, order.instrument.quote.name, -fill.fee)
+
+    def _exchange(self, order: VenueOrder, lots: int, cash: int) -> MatchKind:
+        """Move money and tokens. The recorded book is the YES side's: who meets a NO order there trades YES, so buying NO
+        mints a set with a YES buyer and selling NO merges one with a YES seller."""
+        inst, ledger, trader, street = order.instrument, self._ledger, order.account, Ledger.STREET
+        quote, units, buys = inst.quote.name, inst.base_amount(lots), order.side is Side.BUY
+        if order.outcome is Outcome.YES:
+            payer, payee = (trader, street) if buys else (street, trader)
+            ledger.move(payer, payee, quote, cash)
+            ledger.move(payee, payer, inst.base.name, units)
+            return MatchKind.SWAP
+        sign, rest = 1 if buys else -1, inst.par(lots) - cash
+        ledger.move(trader, Ledger.MINT, quote, sign * cash)
+        ledger.move(street, Ledger.MINT, quote, sign * rest)
+        ledger.move(Ledger.MINT, trader, inst.asset_of(Outcome.NO).name, sign * units)
+        ledger.move(Ledger.MINT, street, inst.base.name, sign * units)
+        return MatchKind.MINT if buys else MatchKind.MERGE

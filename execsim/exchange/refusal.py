@@ -23,8 +23,9 @@ NEUTRAL: Final = {
     "market_closed": ("CLOSED", "the market does not accept orders"),
     "unknown_market": ("UNKNOWN_MARKET", "no such market: {market}"),
     "order_gone": ("GONE", "order not found or already done"),
+    "order_delayed": ("DELAYED", "order is waiting to be matched and cannot be changed"),
+    "hold": ("HOLD", "price {price} is above the price {hold} its money was set aside for"),
     "self_trade": ("SELF_TRADE", "order would trade with another order of the same account"),
-    "hold_price": ("HOLD_PRICE", "price {price} is above {hold}, at which the order's money is held"),
     "bound": ("BOUND", "price x size {value} is beyond what the venue can book"),
 }
 

@@ -13,10 +13,12 @@ from execsim.ports import Timer
 class VenueOrder:
     """`price_i` and cash are in the traded outcome; `side_sign` and `book_price_i` on the canonical book.
 
-    `slot` is the kernel's number while it rests. `reserved` is what it still claims of `reserved_asset`; a buyer with a
-    `hold_price_i` claims at that price instead of its own and may be moved up to it.
+    `slot` is the kernel's number while it rests on a tape. `reserved` is what it still claims of `reserved_asset`.
+    `hold_price_i`: the claim is made at this price instead of its own, so that it may move up to it without new money.
+    `voided_lots` were filled and failed on chain: they are gone from the order, not traded again.
     """
 
+    account: str
     id: OrderId
     venue_order_id: str
     market: int
@@ -32,6 +34,10 @@ class VenueOrder:
     left_lots: int = 0
     left_quote: int = 0
     filled_lots: int = 0
+    voided_lots: int = 0
+    hold_price_i: int | None = None
+    delayed: bool = False
+    """waits out the venue's delay for orders that take: booked nowhere yet, and not to be cancelled"""
     slot: int | None = None
     reserved_asset: str = ""
     reserved: int = 0
@@ -39,14 +45,15 @@ class VenueOrder:
     booked_ns: int = 0
     timer: Timer | None = None
     fills: list[Fill] = field(default_factory=list)
-    account: str = "trader"
-    hold_price_i: int | None = None
+    watch_lots: int = 0
+    """its owner wants to hear when its queue position has moved by so much (0: no)"""
+    noted_lots: int = 0
 
     @classmethod
-    def of(cls, order: Order, market: int, venue_order_id: str) -> VenueOrder:
+    def of(cls, order: Order, account: str, market: int, venue_order_id: str) -> VenueOrder:
         """A copy of what the trader sent, as it was when it was sent."""
         return cls(
-            order.id, venue_order_id, market, order.instrument, order.side, order.outcome, order.type, order.tif,
+            account, order.id, venue_order_id, market, order.instrument, order.side, order.outcome, order.type, order.tif,
             order.price_i, order.size_lots, order.quote_amount, order.expire_ns,
             left_lots=order.size_lots or 0, left_quote=order.quote_amount or 0,
         )  # fmt: skip

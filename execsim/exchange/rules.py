@@ -55,6 +55,13 @@ class Gate:
         least = grid.size(order.filled_lots + order.instrument.size_step_lots)
         return self._no("size_min", order, size=grid.size(order.filled_lots + order.left_lots), min=least)
 
+    def hold(self, order: VenueOrder) -> ExecError | None:
+        """An order whose money was set aside at a stated price does not move above it."""
+        if order.hold_price_i is None or order.side is Side.SELL or (order.price_i or 0) <= order.hold_price_i:
+            return None
+        grid = order.instrument.grid
+        return self._no("hold", order, price=grid.price(order.price_i or 0), hold=grid.price(order.hold_price_i))
+
     def _no(self, rule: str, order: VenueOrder, **fields: object) -> ExecError:
         return refuse(self._venue, self._profile, rule, order_id=order.id, id=order.venue_order_id, **fields)
 

@@ -257,8 +257,8 @@ class Replay:
     def tick_i(self, view: int, market: int) -> int:
         return self._m[2 * market + view, L.TICK]
 
-    def set_tick(self, market: int, tick_i: int) -> None:
-        for view in (L.VENUE, L.LOCAL):
+    def set_tick(self, market: int, tick_i: int, views: Sequence[int] = (L.VENUE, L.LOCAL)) -> None:
+        for view in views:
             self._m[2 * market + view, L.TICK] = tick_i
 
     def last_seq(self, market: int) -> int:
@@ -304,6 +304,9 @@ class Replay:
     def ahead(self, order: int) -> int:
         """Lots ahead of an own order in its queue."""
         return self._o[order, L.AHEAD]
+
+    def watch_queue(self, order: int, lots: int) -> None:
+        """Stop when the lots ahead of an own order have changed by `lots` (comes with the queue models)."""
 
     # ---------------------------------------------------------------- room
     def _allocate(self) -> None:

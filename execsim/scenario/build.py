@@ -22,7 +22,16 @@ from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.engine.validate import ValidatorConfig
-from execsim.exchange import TRADER, ConstantLatency, KernelBooks, LatencyModel, LognormalLatency, SimulatedVenue
+from execsim.exchange import (
+    TRADER,
+    ConstantLatency,
+    Event,
+    Exchange,
+    KernelBooks,
+    LatencyModel,
+    LognormalLatency,
+    SimulatedVenue,
+)
 from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
@@ -33,6 +42,7 @@ from execsim.scenario.policies import load_policies, policies_of
 from execsim.scenario.script import load_script
 from execsim.scenario.strategies import Run as StrategyRun
 from execsim.scenario.strategies import from_file, shipped
+from execsim.scenario.venue import exchange_model, neg_risk_events, taker_delay
 from execsim.tape.check import coverage
 from execsim.tape.imports import cached_tape, find_importer
 from execsim.tape.merge import TapeStream
@@ -190,6 +200,7 @@ class Parts:
     risk: RiskEngine
     venues: dict[str, SimulatedVenue]
     books: Books
+    reader: KernelBooks
     streams: list[TapeStream]
     feed_drawn: LatencyStats
     feeds: dict[str, Feed]
@@ -273,7 +284,7 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
         streams.append(TapeStream(Shifted(reader_of_tape, loaded.shifts_ns[number]), indices, feed))
     traded = tuple(scenario.strategy.markets or names)
     strategy, params = _strategy(scenario.strategy, loaded, folder)
-    return Parts(loaded, kernel, engine, risk, venues, books, streams, drawn, feeds, strategy, params, traded)
+    return Parts(loaded, kernel, engine, risk, venues, books, reader, streams, drawn, feeds, strategy, params, traded)
 
 
 def _span(market: LoadedMarket) -> MarketSpan:
@@ -296,11 +307,19 @@ def latency_of(item: model.Latency) -> LatencyKind:
 
 def _venues(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay) -> dict[str, SimulatedVenue]:
     venues = {}
+    binary = {m.id: m.instrument.venue for m in loaded.markets if m.instrument.complement is not None}
+    events: dict[str, list[Event]] = neg_risk_events(scenario.events, binary)
     for name in dict.fromkeys(market.instrument.venue for market in loaded.markets):
         item = _venue(scenario, name)
         legs = LatencyModel(latency_of(item.feed), latency_of(item.entry), latency_of(item.response))
         markets = {i: m.instrument for i, m in enumerate(loaded.markets) if m.instrument.venue == name}
-        venues[name] = SimulatedVenue(runtime, kernel, name, markets, plugins.venue(name).profile, legs)
+        faults = [fault for fault in scenario.faults if fault.venue in (None, name)]
+        delay = taker_delay(item.taker_delay_ms, item.taker_delay_acks)
+        model = exchange_model(item.settlement, item.resolution, delay, events.get(name, ()), faults)
+        exchange = Exchange(runtime, kernel, name, markets, plugins.venue(name).profile, model)
+        for fault in faults:
+            exchange.faults.plan(fault.build(), fault.schedule())
+        venues[name] = SimulatedVenue(exchange, legs)
     return venues
 
 

@@ -12,14 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from execsim.core.errors import ConfigError
-
-
-def _exact(value: object) -> object:
-    """Decimals keep what was written: TOML floats arrive as Decimal, a Python float is read through its repr."""
-    return Decimal(repr(value)) if isinstance(value, float) else value
+from execsim.scenario.section import Amount, Number, Section
+from execsim.scenario.venue import Fault, NegRiskEvent, Resolution, Settlement, read_faults
 
 
 def _ordered(bounds: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
@@ -29,17 +26,11 @@ def _ordered(bounds: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
     return bounds
 
 
-Number = Annotated[Decimal, BeforeValidator(_exact)]
-Amount = Annotated[Number, Field(ge=0)]
 Bounds = Annotated[tuple[Number, Number], AfterValidator(_ordered)]
 
 START_MIN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 START_MAX: Final = datetime(2200, 1, 1, tzinfo=UTC)
 """Where a recording may be moved to: times are 64-bit nanoseconds since 1970, which end in 2262."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Data(Section):
@@ -98,6 +89,10 @@ class Venue(Section):
     response: Latency = Latency(ms=Decimal(15))
     balances: dict[str, Amount] = Field({}, description="asset -> amount at the start")
     sets: dict[str, Amount] = Field({}, description="market id -> full sets (YES + NO) split from cash at the start")
+    taker_delay_ms: Amount = Field(Decimal(0), le=60_000, description="how long an order that would take has to wait")
+    taker_delay_acks: bool = Field(False, description="true: it is acknowledged at once (sports), else after the wait")
+    settlement: Settlement = Settlement()
+    resolution: Resolution = Resolution()
 
 
 class Exchange(Section):
@@ -161,6 +156,10 @@ class Scenario(Section):
     venues: dict[str, Venue] = {}
     exchange: Exchange = Exchange()
     tape: Tape = Tape()
+    events: list[NegRiskEvent] = []
+    faults: Annotated[list[Fault], BeforeValidator(read_faults)] = Field(
+        [], description="names, or tables with a schedule"
+    )
     engine: Engine = Engine()
     risk: Risk = Risk()
     strategy: Strategy
@@ -177,6 +176,9 @@ class Scenario(Section):
         for venue in self.venues:
             if venue not in known:
                 raise ValueError(f"venues.{venue} has no market; markets are on: {', '.join(sorted(known))}")
+        for fault in self.faults:
+            if fault.venue is not None and fault.venue not in known:
+                raise ValueError(f"faults: {fault.venue!r} is no venue; known: {', '.join(sorted(known))}")
         for market in self.strategy.markets:
             if market not in ids:
                 raise ValueError(f"strategy.markets: {market!r} is not a market id; known: {', '.join(ids)}")

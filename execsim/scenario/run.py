@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from execsim.core.errors import NetworkError, OrderNotFound
+from execsim.core.order import OrderStatus
 from execsim.core.units import NS_PER_S
 from execsim.engine.context import Context
-from execsim.exchange import TapeMarket
+from execsim.exchange import SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
+from execsim.kernel import LOCAL
 from execsim.ports import Journal, Priority
 from execsim.report.run import EquitySampler, PriceSampler, RunRecord
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
-from execsim.scenario.build import Loaded, Parts, join, load_data
+from execsim.scenario.build import Feed, Loaded, Parts, join, load_data
 from execsim.scenario.summary import Tally, summarise
 from execsim.tape.merge import merged
 
 DRAIN_NS: Final = 10 * NS_PER_S
 """Virtual time after the last row in which answers on their way still arrive."""
+SETTLE_ROUNDS_MAX: Final = 400
+"""Rounds of DRAIN_NS that a run's end waits for the chain: longer than the slowest settlement a scenario may ask for."""
 SAMPLES: Final = 2_000
 """Equity and price samples of a run."""
 
@@ -107,24 +114,73 @@ class _Session:
     async def main(self) -> None:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
         names = [market.id for market in loaded.markets]
-        handlers = [parts.venues[market.instrument.venue] for market in loaded.markets]
-        tape = TapeMarket(runtime, parts.kernel, merged(parts.streams), names, parts.books, handlers)
+        handlers = [parts.venues[market.instrument.venue].exchange for market in loaded.markets]
+        tape = TapeMarket(
+            runtime, parts.kernel, merged(parts.streams), names, parts.books, handlers, books=parts.reader
+        )
         self._schedule_resolutions()
+        for name, venue in parts.venues.items():
+            self._open(name, venue, tape)
         context = Context(
             parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
         )
         strategy = runtime.spawn(parts.strategy(context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
         await runtime.spawn(tape.run(), "tape").join()
-        ends = [m.resolve_ns for m in loaded.markets if m.resolve_ns is not None]
-        await runtime.sleep_until(max([runtime.now_ns(), *ends]) + NS_PER_S, Priority.LAST)
+        await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
         sampler.cancel()
         parts.books.end()
+        for venue in parts.venues.values():
+            venue.exchange.faults.stop()
         await parts.engine.cancel_all()
         await runtime.sleep(DRAIN_NS)
+        await self._settle()
         strategy.cancel()
         for venue in parts.venues.values():
             venue.ledger.check()
+
+    def _open(self, name: str, venue: SimulatedVenue, tape: TapeMarket) -> None:
+        """Join an exchange to the market data, and let its faults begin."""
+        exchange, feed = venue.exchange, self._parts.feeds[name]
+        exchange.mute, exchange.unmute = tape.mute, tape.unmute
+        exchange.hear_tick = partial(self._hear_tick, feed)
+        exchange.start()
+
+    def _hear_tick(self, feed: Feed, market: str, tick_i: int) -> None:
+        """A tick that is not on the tape reaches the strategy a feed latency later."""
+        names = [m.id for m in self._parts.loaded.markets]
+        seen_ns = self._runtime.now_ns() + feed.one()
+        kernel, sink = self._parts.kernel, self._parts.books
+
+        def hear() -> None:
+            kernel.set_tick(names.index(market), tick_i, views=(LOCAL,))
+            sink.on_tick(market, seen_ns, tick_i)
+
+        self._runtime.call_at(seen_ns, hear)
+
+    def _last_ns(self) -> int:
+        """When the last market has paid out."""
+        venues, ends = self._parts.venues, [self._runtime.now_ns()]
+        for market in self._parts.loaded.markets:
+            waits_ns = venues[market.instrument.venue].exchange.model.resolution.longest_ns()
+            if market.resolve_ns is not None:
+                ends.append(market.resolve_ns + waits_ns)
+            elif waits_ns:
+                ends.append(market.last_ns + waits_ns)
+        return max(ends)
+
+    async def _settle(self) -> None:
+        """Let what is on its way to the chain end, and ask about orders of which nobody said how they ended."""
+        engine, runtime = self._parts.engine, self._runtime
+        for _ in range(SETTLE_ROUNDS_MAX):
+            chains = [venue.exchange.chain for venue in self._parts.venues.values()]
+            if not any(chain is not None and chain.pending for chain in chains):
+                break
+            await runtime.sleep(DRAIN_NS)
+        for order in engine.get_active_orders():
+            if order.status is OrderStatus.UNKNOWN:
+                with suppress(OrderNotFound, NetworkError):
+                    await engine.get_status(order.id)
 
     def _schedule_resolutions(self) -> None:
         """Payouts the scenario knows and the tape does not: at the venue at their time, to us a feed latency later."""
@@ -134,7 +190,9 @@ class _Session:
             venue, feed = self._parts.venues[market.instrument.venue], self._parts.feeds[market.instrument.venue]
             seen_ns = market.resolve_ns + feed.one()
             sink, payoff_i = self._parts.books.on_resolve, market.payoff_i
-            self._runtime.call_at(market.resolve_ns, venue.on_resolve, index, payoff_i, priority=Priority.VENUE)
+            self._runtime.call_at(
+                market.resolve_ns, venue.exchange.on_resolve, index, payoff_i, priority=Priority.VENUE
+            )
             self._runtime.call_at(seen_ns, sink, market.id, seen_ns, payoff_i)
 
     def _tell_progress(self, now_ns: int) -> None:
@@ -180,7 +238,7 @@ class _Session:
             summary=summary,
             instruments={market.id: market.instrument for market in loaded.markets},
             orders=parts.engine.order_tracker.get_all_orders(),
-            fills=self._tally.fills,
+            fills=self._tally.final(parts.engine),
             positions=parts.engine.get_all_positions(),
             marks={market.id: marks.get(market.id) for market in loaded.markets},
             equity=self._equity.series(),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.lifecycle import OrderEvent
-from execsim.core.order import Fill, Order, OrderStatus
+from execsim.core.order import Fill, FillStatus, Order, OrderStatus
 from execsim.core.units import plain
 from execsim.engine.policies import PositionLimit
 from execsim.engine.portfolio import Totals
@@ -43,6 +43,11 @@ class Tally:
         ):  # fmt: skip
             self.counts[update.after] += 1
 
+    def final(self, engine: ExecutionEngine) -> list[tuple[Order, Fill]]:
+        """Every fill as it stands now: confirmed, still under way, or voided."""
+        known = ((order, fill, engine.order_tracker.find(order.id)) for order, fill in self.fills)
+        return [(order, fill if entry is None else entry.fills[fill.id]) for order, fill, entry in known]
+
     def orders(self, engine: ExecutionEngine) -> dict[str, int]:
         """`submitted`: given to the engine; `sent`: handed to a venue; `accepted`: booked there; then how they ended."""
         unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.get_active_orders())
@@ -71,7 +76,7 @@ def summarise(
         "events": rows,
         "events_per_s": round(rows / wall_s) if wall_s else 0,
         "orders": tally.orders(engine),
-        "fills": fills_summary(tally.fills, _finals(parts, marks)),
+        "fills": fills_summary(tally.final(engine), _finals(parts, marks)),
         "pnl": pnl_summary(engine.portfolio.totals(marks)),
         "positions": {m.id: position_summary(parts, m.id, marks.get(m.id)) for m in loaded.markets},
         "metrics": engine.metrics.snapshot(),
@@ -79,7 +84,7 @@ def summarise(
         "wall_s": round(wall_s, 3),
         "defects": dict(sorted(defects.items())),
         "gaps": sum(len(manifest.gaps) for manifest in loaded.manifests),
-        "rate_limited_by_venue": {name: venue.limits.hits for name, venue in parts.venues.items()},
+        "rate_limited_by_venue": {name: venue.exchange.limits.hits for name, venue in parts.venues.items()},
         "assumptions": assumptions(scenario, parts),
     }
 
@@ -108,7 +113,10 @@ def _finals(parts: Parts, marks: Mapping[str, int]) -> dict[str, int]:
 
 
 def fills_summary(fills: list[tuple[Order, Fill]], finals: Mapping[str, int]) -> dict[str, Any]:
-    """Count, size and value of fills, by cause and by evidence. `pnl` values each fill at the end price, after fees."""
+    """Count, size and value of fills, by cause and by evidence. `pnl` values each fill at the end price, after fees.
+    Fills that failed on chain are counted apart (`voided`) and are in nothing else."""
+    voided = sum(fill.status is FillStatus.VOIDED for _, fill in fills)
+    fills = [(order, fill) for order, fill in fills if fill.status is not FillStatus.VOIDED]
     by_cause: dict[str, list[tuple[Order, Fill]]] = {}
     by_evidence: dict[str, list[tuple[Order, Fill]]] = {}
     for order, fill in fills:
@@ -116,6 +124,7 @@ def fills_summary(fills: list[tuple[Order, Fill]], finals: Mapping[str, int]) ->
         by_evidence.setdefault(str(fill.evidence), []).append((order, fill))
     return {
         **_fill_group(fills, finals),
+        **({"voided": voided} if voided else {}),
         "by_cause": {cause: _fill_group(group, finals) for cause, group in sorted(by_cause.items())},
         "by_evidence": {kind: _fill_group(group, finals) for kind, group in sorted(by_evidence.items())},
     }
@@ -159,8 +168,8 @@ def position_summary(parts: Parts, market: str, mark_i: int | None) -> dict[str,
 
 def _latency(parts: Parts) -> dict[str, dict[str, int]]:
     legs = {"feed": [parts.feed_drawn]}
-    legs["entry"] = [venue.entry.drawn for venue in parts.venues.values()]
-    legs["response"] = [venue.response.drawn for venue in parts.venues.values()]
+    legs["entry"] = [venue.line.entry.drawn for venue in parts.venues.values()]
+    legs["response"] = [venue.line.response.drawn for venue in parts.venues.values()]
     return {leg: LatencyStats.merged(stats).summary() for leg, stats in legs.items()}
 
 

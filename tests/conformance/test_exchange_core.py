@@ -18,18 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agent_world import Heard
 
 from execsim.core.errors import VenueError
 from execsim.core.instrument import Asset, Instrument, InstrumentKind, Outcome
 from execsim.core.order import CancelAck, OrderAck, OrderId, OrderType, Side, TimeInForce
 from execsim.core.units import Grid
+from execsim.exchange import Exchange
 from execsim.exchange.account import Ledger
 from execsim.exchange.claims import Claims
-from execsim.exchange.floor import Floor
 from execsim.exchange.l3_matching import L3Matching
 from execsim.exchange.plan import Executed
 from execsim.exchange.resting import VenueOrder
+from execsim.kernel import MarketSpan, Replay
 from execsim.ports import VenueProfile
+from execsim.runtime import VirtualRuntime
 
 FEATURES = Path(__file__).resolve().parents[1] / "data" / "exchange_core"
 LEFT_OUT = {"EUR_USD"}
@@ -46,7 +49,7 @@ ETH_XBT = Instrument(
 PROFILE = VenueProfile(
     texts={
         "balance": ("RISK_NSF", "not enough funds"),
-        "hold_price": ("MATCHING_MOVE_FAILED_PRICE_OVER_RISK_LIMIT", "price over the reserve price"),
+        "hold": ("MATCHING_MOVE_FAILED_PRICE_OVER_RISK_LIMIT", "price over the reserve price"),
     }
 )
 
@@ -114,11 +117,15 @@ class World:
     """An exchange with one spot pair, and what happened since the last `When`."""
 
     def __init__(self) -> None:
-        self.ledger = Ledger()
-        claims = Claims(self.ledger, PROFILE)
-        self.matching = L3Matching(self.ledger, claims, PROFILE)
         self.happened: list[Executed] = []
-        self.floor = Floor(lambda: 0, PROFILE, self.matching, claims, self.happened.append)
+        kernel = Replay([MarketSpan(1, 1, ETH_XBT.tick_i)])
+        exchange = Exchange(VirtualRuntime(7), kernel, "exchange-core", {0: ETH_XBT}, PROFILE, book=self._book)
+        self.ledger, self.entry = exchange.ledger, exchange.entry
+
+    def _book(self, ledger: Ledger, claims: Claims) -> L3Matching:
+        self.matching = Heard(ledger, claims, PROFILE)
+        self.matching.heard = self.happened
+        return self.matching
 
     def run(self, taken: Step) -> None:
         if taken.keyword == "When":
@@ -138,12 +145,12 @@ class World:
             tif=TimeInForce(tif.lower()), price_i=int(price), size_lots=int(size), quote_amount=None, expire_ns=None,
             left_lots=int(size), hold_price_i=int(hold or 0) or None,
         )  # fmt: skip
-        self.floor.place(answers.append, order)
+        self.entry.place(answers.append, order)
         return answers[0]
 
     def move(self, client: str, price: str, id: str) -> Any:
         answers: list[Any] = []
-        self.floor.amend(answers.append, client, OrderId(id), int(price), None)
+        self.entry.amend(answers.append, client, OrderId(id), int(price), None)
         return answers[0]
 
 
@@ -189,9 +196,9 @@ def could_not_move(world: World, client: str, price: str, id: str, code: str) ->
 
 @step(r"A client (\w+) cancels the remaining size (\d+) of the order (\d+)")
 def cancels(world: World, client: str, size: str, id: str) -> None:
-    assert world.floor.open[OrderId(id)].left_lots == int(size)
+    assert world.entry.open[OrderId(id)].left_lots == int(size)
     answers: list[CancelAck] = []
-    world.floor.cancel(answers.append, client, OrderId(id))
+    world.entry.cancel(answers.append, client, OrderId(id))
     assert answers[0].cancelled
 
 
@@ -221,7 +228,7 @@ def matched(world: World, id: str, how: str, price: str, size: str, hold: str | 
 def orders(world: World, client: str, table: Table) -> None:
     names, *rows = table
     assert names == ["id", "price", "size", "filled", "reservePrice", "side"]
-    held = [order for order in world.floor.open.values() if order.account == client]
+    held = [order for order in world.entry.open.values() if order.account == client]
     found = [[o.id, *map(str, (o.price_i, o.size_lots, o.filled_lots, o.hold_price_i or 0)), side_of(o)] for o in held]
     assert found == rows
 
@@ -232,7 +239,7 @@ def side_of(order: VenueOrder) -> str:
 
 @step(r"A client (\w+) does not have active orders")
 def no_orders(world: World, client: str) -> None:
-    assert not [order for order in world.floor.open.values() if order.account == client]
+    assert not [order for order in world.entry.open.values() if order.account == client]
     assert not any(world.ledger[client].reserved.values())
 
 

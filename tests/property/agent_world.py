@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from worlds import OPEN_PROFILE, binary, coarse
+from worlds import OPEN_PROFILE, VENUE_NAME, binary, coarse
 
 from execsim.core.fees import NoFee
 from execsim.core.instrument import Instrument, InstrumentKind
-from execsim.exchange import KernelBooks, TapeMarket
+from execsim.exchange import Exchange, KernelBooks, TapeMarket
 from execsim.exchange.account import Ledger
 from execsim.exchange.agents import Agent, Seat, ValueModel
 from execsim.exchange.agents.market import AgentMarket, Endowment, Population
 from execsim.exchange.claims import Claims
-from execsim.exchange.floor import Floor
 from execsim.exchange.l3_feed import L3Feed
 from execsim.exchange.l3_matching import L3Matching
-from execsim.exchange.plan import Executed
+from execsim.exchange.plan import Executed, Plan
+from execsim.exchange.resting import VenueOrder
 from execsim.kernel import MarketSpan, Replay
 from execsim.market import Books
 from execsim.runtime import VirtualRuntime
@@ -32,6 +32,17 @@ SHARE = 1_000_000
 
 RAIN = binary(fees=NoFee(), size_min_lots=SHARE)
 CORN = coarse("corn", InstrumentKind.SPOT)
+
+
+class Heard(L3Matching):
+    """Keeps every execution, for tests to look at."""
+
+    heard: list[Executed]
+
+    def take(self, order: VenueOrder, plan: Plan, now_ns: int) -> Iterator[Executed]:
+        for one in super().take(order, plan, now_ns):
+            self.heard.append(one)
+            yield one
 
 
 @dataclass
@@ -56,17 +67,20 @@ class AgentWorld:
         self.kernel = Replay([MarketSpan(1, 1, inst.tick_i, inst.one_i if binary else None)])
         reader = KernelBooks(self.kernel, [inst.market])
         self.books = Books(self.runtime, reader, reader, [inst.market])
-        self.ledger = Ledger()
-        claims = Claims(self.ledger, OPEN_PROFILE)
         self.resolved: list[int] = []
+        self.exchange = Exchange(self.runtime, self.kernel, VENUE_NAME, {0: inst}, OPEN_PROFILE, book=self._book)
+        self.ledger, self.entry = self.exchange.ledger, self.exchange.entry
         publisher = TapeMarket(self.runtime, self.kernel, iter(()), [inst.market], self.books, [self])
         self.feed = L3Feed(self.runtime, self.kernel, 0, publisher, lambda: FEED_NS)
-        self.matching = L3Matching(self.ledger, claims, OPEN_PROFILE, self)
-        self.floor = Floor(self.runtime.now_ns, OPEN_PROFILE, self.matching, claims, self.executed.append)
         self.market = AgentMarket(
-            self.runtime, inst, self.ledger, self.floor, self.matching, self.feed, self.populations, self.endowment,
+            self.runtime, inst, self.ledger, self.entry, self.matching, self.feed, self.populations, self.endowment,
             self.value, self.start_i, START_NS + self.seconds * S, resolves=self.resolves,
         )  # fmt: skip
+
+    def _book(self, ledger: Ledger, claims: Claims) -> L3Matching:
+        self.matching = Heard(ledger, claims, OPEN_PROFILE, self)
+        self.matching.heard = self.executed
+        return self.matching
 
     def run(self, beside: Callable[[AgentWorld], Coroutine[Any, Any, None]] | None = None) -> AgentWorld:
         """To the end, with every order taken off the book; `beside` runs along with the market."""
@@ -96,8 +110,12 @@ class AgentWorld:
     def on_fills(self, market: int, fills: Any, row: Any) -> None:
         raise AssertionError("the kernel holds no orders of ours when the book is real")
 
+    def on_queue(self, market: int, moves: Any, row: Any) -> None:
+        raise AssertionError("the kernel holds no orders of ours when the book is real")
+
     def on_resolve(self, market: int, payoff_i: int) -> None:
         self.resolved.append(payoff_i)
+        self.exchange.on_resolve(market, payoff_i)
 
 
 def agents(name: str, agent: Agent, count: int = 1) -> Population:

@@ -67,7 +67,7 @@ class Watch:
         passed, self._applied = self._rows[self._applied : world.kernel.rows], world.kernel.rows
         anchored = {row["market"] for row in passed if row["kind"] in (Kind.SNAPSHOT, Kind.GAP)}
         now: dict[str, tuple[int, int, int]] = {}
-        for slot, order in world.venue._by_slot.items():
+        for slot, order in world.exchange.matching.by_slot.items():
             ahead = world.kernel.ahead(slot)
             assert ahead >= 0
             assert world.kernel.left(slot) == order.left_lots > 0

@@ -22,7 +22,7 @@ from execsim.core.errors import ExecError
 from execsim.core.events import OrderFilled, OrderGone, Trade
 from execsim.core.instrument import InstrumentKind
 from execsim.core.order import Order, OrderId, OrderType, Side, TimeInForce
-from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, SimulatedVenue, TapeMarket
+from execsim.exchange import ConstantLatency, Exchange, KernelBooks, LatencyModel, SimulatedVenue, TapeMarket
 from execsim.kernel import MarketSpan, Replay
 from execsim.ports import Priority
 from execsim.runtime import VirtualRuntime
@@ -162,16 +162,15 @@ class Real:
         spans = [MarketSpan(1, 1, 1, 100)] * plan.markets
         self.kernel = Replay(spans, proportional=plan.proportional, inferred=plan.inferred)
         latency = LatencyModel(entry=ConstantLatency(plan.entry_ns), response=ConstantLatency(plan.response_ns))
-        self.venue = SimulatedVenue(
-            self.runtime, self.kernel, VENUE_NAME, dict(enumerate(self.instruments)), SHORTING, latency
-        )
+        exchange = Exchange(self.runtime, self.kernel, VENUE_NAME, dict(enumerate(self.instruments)), SHORTING)
+        self.venue = SimulatedVenue(exchange, latency)
         self.venue.events(self.on_event)
         names = [i.market for i in self.instruments]
         self.books = KernelBooks(self.kernel, names)
         for name in names:
             self.books.watch(name, top=True, trades=True)
         chunks = plan.tape.chunks(plan.cuts, plan.feed_ns)
-        self.market = TapeMarket(self.runtime, self.kernel, chunks, names, self, [self.venue] * plan.markets)
+        self.market = TapeMarket(self.runtime, self.kernel, chunks, names, self, [exchange] * plan.markets)
         self.script = Script(plan, self._later, self._place, self._cancel, self._amend)
         self.fills: list[tuple[Any, ...]] = []
 

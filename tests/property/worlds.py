@@ -15,7 +15,15 @@ from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import Grid
 from execsim.engine import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
-from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, SimulatedVenue, TapeMarket
+from execsim.exchange import (
+    ConstantLatency,
+    Exchange,
+    ExchangeModel,
+    KernelBooks,
+    LatencyModel,
+    SimulatedVenue,
+    TapeMarket,
+)
 from execsim.kernel import INFERRED_THROUGH, MarketSpan, Replay
 from execsim.market import Books
 from execsim.ports import FeedSink, Runtime, VenueProfile
@@ -141,14 +149,19 @@ class World:
         venue_runtime: Runtime | None = None,
         observer: Any = None,
         cuts: Sequence[int] = (),
+        model: ExchangeModel | None = None,
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
         self.kernel = Replay(spans or [_span(i) for i in instruments], proportional=proportional, inferred=inferred)
+        self.exchange = Exchange(
+            venue_runtime or runtime, self.kernel, VENUE_NAME, dict(enumerate(instruments)), profile, model
+        )
         self.venue = SimulatedVenue(
-            venue_runtime or runtime, self.kernel, VENUE_NAME, dict(enumerate(instruments)), profile,
-            latency or LatencyModel(ConstantLatency(), ConstantLatency(4 * MS), ConstantLatency(4 * MS)),
-        )  # fmt: skip
+            self.exchange, latency or LatencyModel(ConstantLatency(), ConstantLatency(4 * MS), ConstantLatency(4 * MS))
+        )
+        self.ledger = self.exchange.ledger
+        self.exchange.start()
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
         self.engine = ExecutionEngine(EngineConfig(rate_limits=limits, enable_validation=validate), runtime)
         self.engine.register_adapter(self.venue)
@@ -156,10 +169,12 @@ class World:
         reader = KernelBooks(self.kernel, names)
         self.books = Books(runtime, reader, reader, names)
         self.engine.attach_books(self.books)
-        handlers = [self.venue] * len(names)
+        handlers = [self.exchange] * len(names)
         self.market = TapeMarket(
-            runtime, self.kernel, tape.chunks(cuts), names, sink or self.books, handlers, observer=observer
-        )
+            runtime, self.kernel, tape.chunks(cuts), names, sink or self.books, handlers, observer=observer,
+            books=reader,
+        )  # fmt: skip
+        self.exchange.mute, self.exchange.unmute = self.market.mute, self.market.unmute
 
     def fund(self, asset: Asset, units: int) -> None:
         """Money for the trader, at the venue and in the engine's portfolio."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -67,7 +68,7 @@ def test_merge_needs_sets() -> None:
 def test_provisional_and_confirmed_views() -> None:
     position = Position(BINARY)
     bought = fill(Side.BUY, Outcome.NO, 4000, 10)
-    provisional = Fill(*[getattr(bought, f) for f in Fill.__slots__[:-1]], status=FillStatus.PROVISIONAL)
+    provisional = replace(bought, status=FillStatus.PROVISIONAL)
     position.apply(provisional)
     assert (position.net_lots, position.confirmed_lots) == (-10, 0)
     position.confirm(provisional)

@@ -229,7 +229,7 @@ def test_a_resolution_settles_and_closes_the_market(rig):
     position = rig.engine.get_position("rain")
     assert (position.net_lots, position.realised, position.cash) == (0, 3_000_000, 3_000_000)
     assert rig.journal.rows[-1][3] == {"market": "rain", "payoff_i": 10_000, "received_units": 5_000_000}
-    with pytest.raises(ValidationError, match="has paid out"):
+    with pytest.raises(ValidationError, match="has ended"):
         rig.run(rig.engine.submit_order(rig.order()))
     # a fill that crossed the settlement is paid out too
     rig.venue.fill(order.id, 5_000_000)

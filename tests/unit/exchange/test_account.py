@@ -13,7 +13,7 @@ from execsim.core.errors import InternalError
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import Grid
 from execsim.exchange.account import Account, Ledger
-from execsim.exchange.settle import settle
+from execsim.exchange.tokens import settle
 
 MOVES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.integers(-100, 100)), max_size=30)
 

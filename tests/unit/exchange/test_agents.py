@@ -59,7 +59,7 @@ def test_a_market_keeps_its_books(instrument: Instrument) -> None:
     ).run()
     assert world.executed
     assert not world.matching.book.orders
-    assert not world.floor.open
+    assert not world.entry.open
     for name, account in world.ledger.accounts.items():
         assert not any(account.reserved.values())
         if name != "mint":

@@ -6,26 +6,27 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from agent_world import Heard
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
-from worlds import binary, coarse
+from worlds import OPEN_PROFILE, binary, coarse
 
 from execsim.core.errors import VenueError
 from execsim.core.fees import BinaryFee, NoFee
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
 from execsim.core.order import CancelAck, Evidence, MatchKind, OrderAck, OrderId, OrderType, Side, TimeInForce
+from execsim.exchange import Exchange
 from execsim.exchange.account import Ledger
 from execsim.exchange.claims import Claims
-from execsim.exchange.floor import Floor
 from execsim.exchange.l3_matching import L3Matching
 from execsim.exchange.plan import Executed
 from execsim.exchange.resting import VenueOrder
-from execsim.ports import VenueProfile
+from execsim.kernel import MarketSpan, Replay
+from execsim.runtime import VirtualRuntime
 
 YES, NO = Outcome.YES, Outcome.NO
 BUY, SELL = Side.BUY, Side.SELL
 RAIN = coarse("rain", InstrumentKind.BINARY)
-PROFILE = VenueProfile()
 
 
 class World:
@@ -33,12 +34,17 @@ class World:
 
     def __init__(self, instrument: Instrument = RAIN) -> None:
         self.instrument = instrument
-        self.ledger = Ledger()
-        claims = Claims(self.ledger, PROFILE)
-        self.matching = L3Matching(self.ledger, claims, PROFILE)
         self.done: list[Executed] = []
-        self.floor = Floor(lambda: 0, PROFILE, self.matching, claims, self.done.append)
+        end_i = None if instrument.complement is None else instrument.one_i
+        kernel = Replay([MarketSpan(1, 1, instrument.tick_i, end_i)])
+        exchange = Exchange(VirtualRuntime(7), kernel, "sim", {0: instrument}, OPEN_PROFILE, book=self._book)
+        self.ledger, self.entry = exchange.ledger, exchange.entry
         self.ids = 0
+
+    def _book(self, ledger: Ledger, claims: Claims) -> L3Matching:
+        self.matching = Heard(ledger, claims, OPEN_PROFILE)
+        self.matching.heard = self.done
+        return self.matching
 
     def fund(self, account: str, cash: int = 0, yes: int = 0, no: int = 0) -> None:
         """Cash from outside; tokens are minted with sets, as nobody has tokens from nowhere."""
@@ -65,7 +71,7 @@ class World:
                "left_lots": lots, **more},
         )  # fmt: skip
         answers: list[Any] = []
-        self.floor.place(answers.append, order)
+        self.entry.place(answers.append, order)
         self.check()
         answer: OrderAck | VenueError = answers[0]
         return answer
@@ -244,8 +250,8 @@ def test_a_hold_price_is_what_the_claim_is_made_at() -> None:
     assert world.ledger["ann"].free("USD") == 0
     answers: list[Any] = []
     for price in (51, 50):
-        world.floor.amend(answers.append, "ann", ack.order_id, price, None)
-    assert answers[0].args[1] == "HOLD_PRICE"
+        world.entry.amend(answers.append, "ann", ack.order_id, price, None)
+    assert answers[0].args[1] == "HOLD"
     assert isinstance(answers[1], OrderAck)
     assert world.matching.book.levels(1) == [(50, 20)]
 
@@ -293,8 +299,8 @@ def play(requests: list[Any], rounded: bool) -> None:
         sign = one.order.side.sign
         assert sign * one.fill.price_i <= sign * (one.order.price_i or 0)
     answers: list[Any] = []
-    for order in list(world.floor.open.values()):
-        world.floor.cancel(answers.append, order.account, order.id)
+    for order in list(world.entry.open.values()):
+        world.entry.cancel(answers.append, order.account, order.id)
     assert all(ack.cancelled for ack in answers)
     assert not any(units for account in world.ledger.accounts.values() for units in account.reserved.values())
 
@@ -302,12 +308,12 @@ def play(requests: list[Any], rounded: bool) -> None:
 def amend(world: World, order: VenueOrder, what: str, price: int, lots: int) -> None:
     answers: list[Any] = []
     if what == "cancel":
-        world.floor.cancel(answers.append, order.account, order.id)
+        world.entry.cancel(answers.append, order.account, order.id)
         assert isinstance(answers[0], CancelAck)
     elif what == "move":
-        world.floor.amend(answers.append, order.account, order.id, price, None)
+        world.entry.amend(answers.append, order.account, order.id, price, None)
     else:
         total = order.filled_lots + min(lots, order.left_lots)
-        world.floor.amend(answers.append, order.account, order.id, None, total)
+        world.entry.amend(answers.append, order.account, order.id, None, total)
         assert isinstance(answers[0], OrderAck)
     world.check()

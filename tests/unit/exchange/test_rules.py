@@ -62,7 +62,7 @@ def check() -> Callable[..., str]:
 
     def judge(order: Order, known: bool = True, profile: VenueProfile = OPEN_PROFILE) -> str:
         gate = Gate(VENUE_NAME, profile, Replay([MarketSpan(1, 1, order.instrument.tick_i)]))
-        error: ExecError | None = gate.check(VenueOrder.of(order, 0 if known else -1, "v"), 0)
+        error: ExecError | None = gate.check(VenueOrder.of(order, "trader", 0 if known else -1, "v"), 0)
         return "" if error is None else str(error.args[1])
 
     return judge

@@ -166,7 +166,9 @@ def test_full_sets_are_made_from_money_that_is_free() -> None:
 
     async def script(world: World) -> None:
         world.venue.split("rain", 600)
-        with pytest.raises(ConfigError, match=r"split of 401 lots of rain needs more pUSD than 0\.000400"):
+        with pytest.raises(
+            ConfigError, match=r"split of 401 lots of rain: 0\.000401 pUSD are needed, 0\.000400 are free"
+        ):
             world.venue.split("rain", 401)
 
     world = play(Tape().book(0, [], []), script, usd=1_000, instrument=rain)

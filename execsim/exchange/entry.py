@@ -1,0 +1,306 @@
+"""Order entry: what happens to a request once it has arrived at the venue. The same for every source of liquidity.
+
+    place ──▶ known? rules? ──▶ plan ──▶ money? ──▶ (taker delay) ──▶ take ──▶ rest or end
+    tape, agents ──▶ executed ──▶ reported          resolution ──▶ open orders end
+
+Nothing here knows of latency or connections: requests are answered through the callback they came with, everything the
+venue says on its own goes to `tell(account, event)`. Times are the venue's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from execsim.core.errors import ExecError, OrderNotFound
+from execsim.core.events import OrderFilled, OrderGone, VenueEvent
+from execsim.core.order import (
+    CancelAck,
+    FillStatus,
+    OrderAck,
+    OrderId,
+    OrderReport,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+)
+from execsim.exchange.chain import Chain
+from execsim.exchange.claims import Claims
+from execsim.exchange.plan import Executed, Matching, Plan
+from execsim.exchange.refusal import refuse
+from execsim.exchange.resting import VenueOrder
+from execsim.exchange.rules import Gate
+from execsim.exchange.trace import NoTrace, Trace
+from execsim.ports import Priority, Runtime, VenueProfile
+
+Answer = Callable[[Any], None]
+"""Called once with the result of a request: a value, or an ExecError to be raised at the sender."""
+Tell = Callable[[str, VenueEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TakerDelay:
+    """Orders that would take wait `ns` before they are matched and cannot be cancelled meanwhile.
+
+    `acks`: the answer comes at once (Polymarket sports: status `delayed`), else when the wait is over (crypto up/down
+    markets: the call simply takes longer). Source: polymarket.md section 7.
+    """
+
+    ns: int = 0
+    acks: bool = False
+
+
+@dataclass(slots=True)
+class EntryState:
+    """What the venue holds: every order it ever booked, those that may still trade, and what stands between."""
+
+    orders: dict[OrderId, VenueOrder] = field(default_factory=dict)
+    open: dict[OrderId, VenueOrder] = field(default_factory=dict)
+
+
+class OrderEntry:
+    """One venue's orders, of all accounts. `skew_ns` is how far the venue's clock is off (a fault); `early_ns` how much
+    earlier than promised GTD orders lapse."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        venue_id: str,
+        profile: VenueProfile,
+        gate: Gate,
+        matching: Matching,
+        claims: Claims,
+        tell: Tell,
+        chain: Chain | None = None,
+        delay: TakerDelay | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        self._runtime = runtime
+        self._venue_id = venue_id
+        self._profile = profile
+        self._gate = gate
+        self._matching = matching
+        self._claims = claims
+        self._tell = tell
+        self._chain = chain
+        self._delay = delay or TakerDelay()
+        self._trace = trace or NoTrace()
+        self._state = EntryState()
+        self.skew_ns = 0
+        self.early_ns = 0
+        self.keep_claims: Callable[[VenueOrder], None] | None = None
+        """a fault that holds on to the claim of an order that has ended (phantom balance lock)"""
+
+    @property
+    def open(self) -> dict[OrderId, VenueOrder]:
+        """Orders that may still trade, in order of arrival."""
+        return self._state.open
+
+    def find(self, order_id: OrderId) -> VenueOrder | None:
+        return self._state.orders.get(order_id)
+
+    def _now_ns(self) -> int:
+        """The venue's clock."""
+        return self._runtime.now_ns() + self.skew_ns
+
+    # ---------------------------------------------------------------- placing
+    def place(self, answer: Answer, order: VenueOrder) -> None:
+        """Judge an order that has arrived; book it, or answer why not."""
+        refusal: ExecError | None = None
+        if order.id in self._state.orders:
+            refusal = refuse(self._venue_id, self._profile, "duplicate", order_id=order.id)
+        refusal = refusal or self._gate.check(order, self._now_ns())
+        plan = self._matching.plan(order) if refusal is None else None
+        if plan is not None:
+            refusal = plan.refusal or self._claims.check(order, plan)
+        if refusal is not None or plan is None:
+            self._trace.order("refused", order, reason=str(refusal))
+            answer(refusal)
+            return
+        order.booked_ns = self._now_ns()
+        self._state.orders[order.id] = self._state.open[order.id] = order
+        if plan.levels and self._delay.ns:
+            self._wait(answer, order, plan)
+        else:
+            self._book(answer, order, plan)
+
+    def _book(self, answer: Answer | None, order: VenueOrder, plan: Plan) -> None:
+        self._claims.claim(order, plan)
+        self._trace.order("booked", order, takes=plan.lots)
+        if answer is not None:
+            answer(OrderAck(order.id, order.venue_order_id, self._now_ns()))
+        self.executed(self._matching.take(order, plan, self._runtime.now_ns()))
+        if order.is_open:
+            self._rest_or_end(order)
+
+    def _wait(self, answer: Answer, order: VenueOrder, plan: Plan) -> None:
+        """It would take: its money is set aside and it waits. What it meets then is judged then."""
+        self._claims.hold(order, plan)
+        order.delayed = True
+        self._trace.order("delayed", order, wait_ns=self._delay.ns)
+        later: Answer | None = answer
+        if self._delay.acks:
+            answer(OrderAck(order.id, order.venue_order_id, self._now_ns()))
+            later = None
+        at_ns = self._runtime.now_ns() + self._delay.ns
+        order.timer = self._runtime.call_at(at_ns, self._waited, later, order, priority=Priority.VENUE)
+
+    def _waited(self, answer: Answer | None, order: VenueOrder) -> None:
+        order.delayed, order.timer = False, None
+        self._claims.release(order)
+        plan = self._matching.plan(order)
+        refusal = plan.refusal or self._claims.check(order, plan)
+        if refusal is None:
+            self._book(answer, order, plan)
+        elif answer is not None:
+            del self._state.orders[order.id], self._state.open[order.id]
+            order.status = OrderStatus.REJECTED
+            self._trace.order("refused", order, reason=str(refusal))
+            answer(refusal)
+        else:
+            self._gone(order, str(refusal.args[2]) if len(refusal.args) > 2 else str(refusal))
+
+    def _rest_or_end(self, order: VenueOrder) -> None:
+        if not order.is_immediate and order.left_lots and order.price_i is not None:
+            self._matching.rest(order)
+            self._trace.rests(order)
+            if order.tif is TimeInForce.GTD and order.expire_ns is not None:
+                self._set_expiry(order)
+            return
+        filled = "rest" if order.filled_lots else "whole"
+        self._gone(order, f"{filled} of {order.tif.upper()} order had no match", ts_ns=order.booked_ns)
+
+    # ---------------------------------------------------------------- expiry
+    def _set_expiry(self, order: VenueOrder) -> None:
+        assert order.expire_ns is not None
+        gone_ns = order.expire_ns - self._profile.gtd_early_ns - self.early_ns - self.skew_ns
+        gone_ns = max(self._runtime.now_ns(), gone_ns)
+        order.timer = self._runtime.call_at(gone_ns, self._lapse, order, priority=Priority.VENUE)
+
+    def rearm_expiries(self) -> None:
+        """The venue's clock has moved, or it has become impatient: every GTD order lapses by the new reckoning."""
+        for order in list(self._state.open.values()):
+            if order.tif is TimeInForce.GTD and order.timer is not None and not order.delayed:
+                order.timer.cancel()
+                self._set_expiry(order)
+
+    def _lapse(self, order: VenueOrder) -> None:
+        self._end(order, OrderStatus.EXPIRED)
+        self._tell(order.account, OrderGone(order.id, "its time is over", True, self._now_ns()))
+
+    # ---------------------------------------------------------------- what happened to orders
+    def executed(self, several: Iterable[Executed]) -> None:
+        """Book executions: reported at once, provisional where a chain has to settle them."""
+        for one in several:
+            order, fill = one.order, one.fill
+            if self._chain is not None:
+                fill = replace(fill, status=FillStatus.PROVISIONAL)
+            order.fills.append(fill)
+            self._trace.fill(order, fill)
+            if one.done:
+                self._end(order, OrderStatus.FILLED)
+            self._tell(order.account, OrderFilled(fill, one.done, fill.ts_ns))
+            if self._chain is not None:
+                self._chain.settle(order, fill, one.counter_account)
+
+    def _gone(
+        self, order: VenueOrder, reason: str, status: OrderStatus = OrderStatus.CANCELLED, ts_ns: int = 0
+    ) -> None:
+        self._end(order, status)
+        self._tell(order.account, OrderGone(order.id, reason, status is OrderStatus.EXPIRED, ts_ns or self._now_ns()))
+
+    def _end(self, order: VenueOrder, status: OrderStatus) -> None:
+        """Take an order off the book and give back what it still claims."""
+        order.status = status
+        self._state.open.pop(order.id, None)
+        self._matching.drop(order)
+        if order.timer is not None:
+            order.timer.cancel()
+            order.timer = None
+        if self.keep_claims is not None and order.reserved:
+            self.keep_claims(order)
+        self._claims.release(order)
+        self._trace.order("ended", order, status=status.value)
+
+    def drop_all(self, reason: str, *, expire: bool = False, market: int | None = None) -> None:
+        """End every open order (of a market) by the venue's will: resolution, an outage, the start of a game."""
+        status = OrderStatus.EXPIRED if expire else OrderStatus.CANCELLED
+        for order in [o for o in self._state.open.values() if market in (None, o.market)]:
+            self._gone(order, reason, status)
+
+    # ---------------------------------------------------------------- cancels and amends
+    def cancel(self, answer: Answer, account: str, order_id: OrderId) -> None:
+        """Cancel one order of an account; somebody else's order is not found."""
+        order = self._state.open.get(order_id)
+        if order is None or order.account != account or order.delayed:
+            rule = "order_gone" if order is None or not order.delayed else "order_delayed"
+            gone = refuse(self._venue_id, self._profile, rule, order_id=order_id)
+            answer(CancelAck(order_id, False, self._now_ns(), str(gone.args[2])))
+            return
+        self._end(order, OrderStatus.CANCELLED)
+        answer(CancelAck(order_id, True, self._now_ns()))
+
+    def amend(
+        self, answer: Answer, account: str, order_id: OrderId, price_i: int | None, size_lots: int | None
+    ) -> None:
+        """Change price or total size. A smaller size keeps the place in the queue, anything else goes to its end."""
+        order = self._state.open.get(order_id)
+        if order is None or order.account != account or order.delayed:
+            rule = "order_gone" if order is None or not order.delayed else "order_delayed"
+            answer(refuse(self._venue_id, self._profile, rule, order_id=order_id))
+            return
+        gone = order.filled_lots + order.voided_lots
+        total = size_lots if size_lots is not None else gone + order.left_lots
+        left = total - gone
+        if price_i in (None, order.price_i) and 0 < left <= order.left_lots:
+            refusal = self._gate.size(order, total)
+            if refusal is None:
+                order.size_lots, order.left_lots = gone + left, left
+                self._matching.shrink(order, left)
+                self._claims.keep(order)
+                self._trace.order("shrunk", order, left=left)
+            answer(refusal or OrderAck(order_id, order.venue_order_id, self._now_ns()))
+        else:
+            self._move(answer, order, order.price_i if price_i is None else price_i, left)
+
+    def _move(self, answer: Answer, order: VenueOrder, price_i: int | None, left: int) -> None:
+        """A new price or a larger size: same order, new place at the back of the queue; all or nothing."""
+        before = (order.price_i, order.size_lots, order.left_lots)
+        gone = order.filled_lots + order.voided_lots
+        order.price_i, order.size_lots, order.left_lots = price_i, gone + left, left
+        self._claims.release(order)
+        refusal = self._gate.left(order) or self._gate.check(order, self._now_ns())
+        refusal = refusal or self._gate.hold(order)
+        plan = self._matching.plan(order) if refusal is None else None
+        if plan is not None:
+            refusal = plan.refusal or self._claims.check(order, plan)
+        if refusal is not None or plan is None:
+            order.price_i, order.size_lots, order.left_lots = before
+            self._claims.restore(order)
+            answer(refusal)
+            return
+        self._matching.drop(order)
+        if order.timer is not None:
+            order.timer.cancel()
+            order.timer = None
+        self._book(answer, order, plan)
+
+    # ---------------------------------------------------------------- questions
+    def status(self, answer: Answer, account: str, order_id: OrderId) -> None:
+        order = self._state.orders.get(order_id)
+        if order is None or order.account != account:
+            answer(OrderNotFound(order_id, "the venue never booked it"))
+        else:
+            answer(order.report(self._now_ns()))
+
+    def open_orders(self, answer: Answer, account: str, market: str | None) -> None:
+        now_ns = self._now_ns()
+        mine = [o for o in self._state.open.values() if o.account == account]
+        reports: list[OrderReport] = [o.report(now_ns) for o in mine if market in (None, o.instrument.market)]
+        answer(reports)
+
+    @staticmethod
+    def would_rest_only(order: VenueOrder) -> bool:
+        """Whether the order can be taken in post-only mode."""
+        return order.type is OrderType.POST_ONLY
