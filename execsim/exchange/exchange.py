@@ -53,8 +53,8 @@ class Exchange:
     """One venue. `markets` maps the kernel's market index to its instrument; indices of other venues are absent.
 
     Liquidity is the tape's, unless `book` makes one of orders that meet each other (agents), on this ledger. Accounts get a
-    connection by `connect`; who stands at the exchange itself (agents) uses `entry`. The ledger's books balance at any moment
-    (`ledger.check`).
+    connection by `connect`; who stands at the exchange itself (agents) uses `entry`. The ledger's books balance at any
+    moment (`ledger.check`).
     """
 
     def __init__(

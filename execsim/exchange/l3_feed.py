@@ -12,7 +12,6 @@ from typing import Final
 
 import numpy as np
 
-from execsim.exchange.market import TapeMarket
 from execsim.kernel import Replay, Stop
 from execsim.ports import NEVER, Priority, Runtime
 from execsim.tape.rows import KIND_BITS, TS_LOCAL, WIDTH, Ints
@@ -24,21 +23,21 @@ Row = tuple[int, int, int, int, int, int, int, int]
 
 
 class L3Feed:
-    """The `BookListener` of one market. `delay_ns()` draws what the way to the strategy takes; `publisher` knows whom to
-    tell at a stop of the kernel."""
+    """The `BookListener` of one market. `delay_ns()` draws what the way to the strategy takes."""
 
-    def __init__(
-        self, runtime: Runtime, kernel: Replay, market: int, publisher: TapeMarket, delay_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, runtime: Runtime, kernel: Replay, market: int, delay_ns: Callable[[], int]) -> None:
         self._runtime = runtime
         self._kernel = kernel
         self._market = market
-        self._publisher = publisher
         self._delay_ns = delay_ns
         self._message: list[Row] = []
         self._travelling: deque[Ints] = deque()
         self._seq = 0
         self.last_arrival_ns = 0
+        self.publish: Callable[[Stop], None] = lambda why: None
+        """tells whom it concerns at a stop of the kernel (TapeMarket.publish)"""
+        self.aggressors: list[int] = []
+        """side of every trade so far, for statistics"""
         self.muted = False
         """after the end: the book is emptied, and nobody needs to see it"""
 
@@ -47,6 +46,7 @@ class L3Feed:
         self._add(Kind.LEVEL, side, price_i, lots)
 
     def on_trade(self, aggressor: int, price_i: int, lots: int) -> None:
+        self.aggressors.append(aggressor)
         self._add(Kind.TRADE, aggressor, price_i, lots)
 
     # ---------------------------------------------------------------- what is not in the book
@@ -84,4 +84,4 @@ class L3Feed:
     def _apply(self, venue: Ints, local: Ints) -> None:
         self._kernel.feed(venue, local)
         while (why := self._kernel.advance(NEVER)) is not Stop.CHUNK:
-            self._publisher.publish(why)
+            self.publish(why)

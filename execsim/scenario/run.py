@@ -126,7 +126,9 @@ class _Session:
         )
         strategy = runtime.spawn(parts.strategy(context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
-        await runtime.spawn(tape.run(), "tape").join()
+        if parts.agents is not None:
+            parts.agents.tell(tape.publish)
+        await runtime.spawn((parts.agents or tape).run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
         sampler.cancel()
         parts.books.end()
@@ -136,6 +138,8 @@ class _Session:
         await runtime.sleep(DRAIN_NS)
         await self._settle()
         strategy.cancel()
+        if parts.agents is not None:
+            parts.agents.close()
         for venue in parts.venues.values():
             venue.ledger.check()
 

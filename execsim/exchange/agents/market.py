@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from execsim.core.instrument import Instrument
@@ -12,6 +12,7 @@ from execsim.exchange.agents.seat import Entry, Seat
 from execsim.exchange.agents.value import Value, ValueModel
 from execsim.exchange.l3_feed import L3Feed
 from execsim.exchange.l3_matching import L3Matching
+from execsim.kernel import Stop
 from execsim.ports import Priority, Runtime
 
 
@@ -59,7 +60,7 @@ class AgentMarket:
         self._ledger = ledger
         self._entry = entry
         self._matching = matching
-        self._feed = feed
+        self.feed = feed
         self._populations = tuple(populations)
         self._endowment = endowment
         self._value_model = value
@@ -72,10 +73,14 @@ class AgentMarket:
         self.seats: list[Seat] = []
         self.done = False
 
+    def tell(self, publish: Callable[[Stop], None]) -> None:
+        """Who is told at a stop of the kernel (TapeMarket.publish); before `run`."""
+        self.feed.publish = publish
+
     async def run(self) -> None:
         """Until the market's time is over and the last of its news has arrived."""
         runtime = self._runtime
-        self._feed.open()
+        self.feed.open()
         tasks = [runtime.spawn(self.value.run(runtime, runtime.rng("agents.value")), "value", daemon=True)]
         for population in self._populations:
             for number in range(population.count):
@@ -86,12 +91,12 @@ class AgentMarket:
             task.cancel()
         if self._resolves:
             self._resolve()
-        await runtime.sleep_until(max(runtime.now_ns(), self._feed.last_arrival_ns), Priority.LAST)
+        await runtime.sleep_until(max(runtime.now_ns(), self.feed.last_arrival_ns), Priority.LAST)
         self.done = True
 
     def close(self) -> None:
         """Everybody leaves: what agents still have on the book is cancelled, unseen. No claim remains."""
-        self._feed.muted = True
+        self.feed.muted = True
         for order in self._matching.resting:
             self._entry.cancel(_ignore, order.account, order.id)
 
@@ -116,7 +121,7 @@ class AgentMarket:
     def _resolve(self) -> None:
         one_i = self._instrument.one_i
         drawn = self._runtime.rng("agents.payoff").below(one_i)
-        self._feed.resolve(one_i if drawn < self.value.price_i else 0)
+        self.feed.resolve(one_i if drawn < self.value.price_i else 0)
 
 
 def _ignore(answer: object) -> None:
