@@ -24,6 +24,15 @@ MINUS: Final = "\N{MINUS SIGN}"
 RATIO_KEYS: Final = ("coverage", "ratio", "share", "good")
 """Names a ratio goes by where coverage has several figures a market. Ratios are floats or decimal strings, never ints."""
 
+FACTS: Final = {
+    "trades": "trades",
+    "spread_ticks": "spread, ticks",
+    "depth": "depth at touch",
+    "return_kurtosis": "kurtosis",
+}
+LAGGED: Final = {"sign_autocorrelation": "signs", "abs_return_autocorrelation": "|returns|"}
+"""Stylised facts shown, and their titles; the second by lag."""
+
 SIGNED: Final = ("realised", "unrealised", "net")
 """Columns of PnL shown with their sign; fees and rebates are amounts."""
 
@@ -128,6 +137,16 @@ def latency(summary: Mapping[str, Any]) -> Section | None:
     return _grid("Latency", _of(summary, "latency_ns"), name="all", show=duration)
 
 
+def facts(summary: Mapping[str, Any]) -> Section | None:
+    """Stylised facts of made markets, one row a market; autocorrelations by their lag."""
+    rows: dict[str, dict[str, Any]] = {}
+    for market, held in _of(summary, "facts").items():
+        rows[str(market)] = {FACTS[key]: held.get(key) for key in FACTS if not isinstance(held.get(key), Mapping)}
+        for key, title in LAGGED.items():
+            rows[str(market)] |= {f"{title} {lag}": value for lag, value in _of(held, key).items()}
+    return _grid("Market", rows, name="all", show=number)
+
+
 def metrics(summary: Mapping[str, Any]) -> Section | None:
     """Metric names stand as they are exported, e.g. exec.orders_placed."""
     rows = tuple((str(name), number(value)) for name, value in _of(summary, "metrics").items())
@@ -143,6 +162,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         latency(summary),
         positions(summary),
         coverage(summary),
+        facts(summary),
         metrics(summary),
     )
     return [section for section in made if section is not None]

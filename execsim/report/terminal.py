@@ -42,6 +42,7 @@ def summary_table(run: RunRecord | Mapping[str, Any]) -> RenderableType:
         ("latency", read.latency(held)),
         ("positions", read.positions(held, POSITION_COLUMNS)),
         ("coverage", _lowest(held, read.coverage(held))),
+        ("market", read.facts(held)),
     ):
         if section is not None:
             table.add_row(label, _line(section) if label == "orders" else _grid(section))

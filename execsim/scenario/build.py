@@ -268,7 +268,7 @@ class Feed:
 def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Journal, folder: Path) -> Parts:
     """Make every part and connect them. Errors: ConfigError and DataError naming what in the scenario is wrong."""
     kernel = Replay(
-        [_span(market) for market in loaded.markets],
+        [span_of(market) for market in loaded.markets],
         proportional=scenario.exchange.queue == "proportional",
         inferred=INFERRED[scenario.tape.inferred_trades],
     )
@@ -312,7 +312,8 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
     return parts
 
 
-def _span(market: LoadedMarket) -> MarketSpan:
+def span_of(market: LoadedMarket) -> MarketSpan:
+    """What the kernel must know of a market."""
     info, inst = market.info, market.instrument
     end = inst.one_i if inst.kind is InstrumentKind.BINARY else None
     return MarketSpan(info.price_gcd_i, info.size_gcd_lots, inst.tick_i, end)
