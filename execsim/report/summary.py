@@ -26,11 +26,14 @@ RATIO_KEYS: Final = ("coverage", "ratio", "share", "good")
 
 FACTS: Final = {
     "trades": "trades",
-    "spread_ticks": "spread, ticks",
-    "depth": "depth at touch",
-    "return_kurtosis": "kurtosis",
+    "spread_ticks": "ticks of spread",
+    "depth": "depth at the touch",
+    "return_kurtosis": "kurtosis of returns",
 }
-LAGGED: Final = {"sign_autocorrelation": "signs", "abs_return_autocorrelation": "|returns|"}
+LAGGED: Final = {
+    "sign_autocorrelation": "autocorrelation of signs",
+    "abs_return_autocorrelation": "of absolute returns (lags 1 and 10)",
+}
 """Stylised facts shown, and their titles; the second by lag."""
 
 SIGNED: Final = ("realised", "unrealised", "net")
@@ -138,13 +141,14 @@ def latency(summary: Mapping[str, Any]) -> Section | None:
 
 
 def facts(summary: Mapping[str, Any]) -> Section | None:
-    """Stylised facts of made markets, one row a market; autocorrelations by their lag."""
-    rows: dict[str, dict[str, Any]] = {}
-    for market, held in _of(summary, "facts").items():
-        rows[str(market)] = {FACTS[key]: held.get(key) for key in FACTS if not isinstance(held.get(key), Mapping)}
+    """Stylised facts of the market that agents made, as names and values; autocorrelations by their lag."""
+    rows: list[tuple[str, str]] = []
+    for held in _of(summary, "facts").values():
+        rows += [(title, number(held[key])) for key, title in FACTS.items() if held.get(key) is not None]
         for key, title in LAGGED.items():
-            rows[str(market)] |= {f"{title} {lag}": value for lag, value in _of(held, key).items()}
-    return _grid("Market", rows, name="all", show=number)
+            values = [number(value) for value in _of(held, key).values() if value is not None]
+            rows += [(title, " and ".join(values))] if values else []
+    return Section("Market", ("", "value"), tuple(rows)) if rows else None
 
 
 def metrics(summary: Mapping[str, Any]) -> Section | None:

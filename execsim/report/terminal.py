@@ -45,7 +45,7 @@ def summary_table(run: RunRecord | Mapping[str, Any]) -> RenderableType:
         ("market", read.facts(held)),
     ):
         if section is not None:
-            table.add_row(label, _line(section) if label == "orders" else _grid(section))
+            table.add_row(label, _line(section) if label in ("orders", "market") else _grid(section))
     found = read.defects(held)
     if found:
         table.add_row("defects", Text(" · ".join(f"{count} {name}" for name, count in found)))

@@ -57,6 +57,8 @@ class AgentsSection(Section):
     holding: Amount = Field(Decimal(1_000), description="base, or full sets, each agent comes with")
     news_per_s: Number = Field(Decimal("0.05"), gt=0, description="moves of the value a second; the informed see it")
     news_ticks: int = Field(3, ge=1, description="mean size of a move")
+    news_branching: Number = Field(Decimal(0), ge=0, lt=1, description="further moves each brings about; 0: Poisson")
+    news_half_life_s: Number = Field(Decimal(20), gt=0, le=3600, description="how long that takes")
     resolve: bool = Field(False, description="binary: pay out at the end, 1 with the probability the value stands at")
     populations: list[AgentGroup] = Field(min_length=1)
 
@@ -124,7 +126,8 @@ def agent_market(
     ]
     return AgentMarket(
         runtime, instrument, exchange.ledger, exchange.entry, matching, feed, populations, endowment,
-        ValueModel(item.news_per_s, item.news_ticks), start_price_i(item, instrument), end_ns, resolves=item.resolve,
+        ValueModel(item.news_per_s, item.news_ticks, item.news_branching, int(item.news_half_life_s * NS_PER_S)),
+        start_price_i(item, instrument), end_ns, resolves=item.resolve,
     )  # fmt: skip
 
 

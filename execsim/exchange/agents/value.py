@@ -7,27 +7,33 @@ from decimal import Decimal
 
 from execsim.core.errors import ConfigError
 from execsim.core.quantile import QuantileTable, exponential_quantiles
-from execsim.exchange.agents.arrivals import Poisson
+from execsim.core.units import NS_PER_MS, NS_PER_S
+from execsim.exchange.agents.arrivals import Arrivals, arrivals_of
 from execsim.ports import Rng, Runtime
 
 
 @dataclass(frozen=True, slots=True)
 class ValueModel:
-    """News arrives `per_s` (Poisson) and moves the value up or down alike by 1 + an exponential number of ticks.
+    """News arrives `per_s` and moves the value up or down alike by 1 + an exponential number of ticks.
 
-    `jump_ticks` is the mean size of a move. Reflected at the bounds, so it stays tradable and is a martingale away from
-    them. Source: the exogenous value of Glosten and Milgrom 1985; news in jumps: Merton 1976.
+    Arrivals are Poisson, or with `branching` Hawkes: news brings news, and volatility clusters. `jump_ticks` sets the size
+    of a move. Reflected at the bounds, so it stays tradable and is a martingale away from them.
+    Source: the exogenous value of Glosten and Milgrom 1985; news in jumps: Merton 1976; jumps that excite each other:
+    Ait-Sahalia, Cacho-Diaz, Laeven 2015.
     """
 
     per_s: Decimal
     jump_ticks: int
-    arrivals: Poisson = field(init=False, repr=False, compare=False)
+    branching: Decimal = Decimal(0)
+    half_life_ns: int = 20 * NS_PER_S
+    arrivals: Arrivals = field(init=False, repr=False, compare=False)
     sizes: QuantileTable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.jump_ticks < 1:
             raise ConfigError(f"a mean jump of {self.jump_ticks} ticks", "at least 1")
-        object.__setattr__(self, "arrivals", Poisson(self.per_s))
+        half_life_ms = Decimal(self.half_life_ns) / NS_PER_MS
+        object.__setattr__(self, "arrivals", arrivals_of(self.per_s, self.branching, half_life_ms))
         object.__setattr__(self, "sizes", QuantileTable(exponential_quantiles(self.jump_ticks * 1024)))
 
     def jump(self, rng: Rng) -> int:
