@@ -24,6 +24,7 @@ _QUOTES: Final = ("FDUSD", "USDT", "USDC", "TUSD", "BUSD", "BTC", "ETH", "BNB", 
 OVERRIDES: Final = {
     "maker_fee": "share of the notional a maker pays, default 0.001",
     "taker_fee": "share of the notional a taker pays, default 0.001",
+    "fee_factor": "what a discount leaves of both fees, default 1 (with BNB: 0.75; the venue's pages contradict each other)",
     "notional_min": "least price x size of an order in quote, default 5",
     "tick": "price step, default the finest step seen in the recording",
     "size_step": "size step, default the finest step seen in the recording",
@@ -72,13 +73,16 @@ def instrument(info: MarketInfo, overrides: Mapping[str, Any]) -> Instrument:
     def optional(name: str, convert: Callable[[Any], int]) -> int | None:
         return None if overrides.get(name) is None else read(name, None, convert)
 
-    def rate(name: str) -> Decimal:
+    def rate(name: str, default: str = FEE) -> Decimal:
         try:
-            return decimal_of(overrides.get(name, FEE), name)
+            return decimal_of(overrides.get(name, default), name)
         except ValidationError as error:
             raise ConfigError(f"{info.market}: {name}: {error.args[1]}", "") from None
 
     step_lots = read("size_step", info.size_step, grid.lots)
+    factor = rate("fee_factor", "1")
+    if not 0 <= factor <= 1:
+        raise ConfigError(f"{info.market}: fee_factor {factor}", "it lies between 0 and 1")
     stated_min = info.size_min if Decimal(info.size_min) > 0 else info.size_step
     stated_notional = info.notional_min if Decimal(info.notional_min) > 0 else NOTIONAL_MIN
     return Instrument(
@@ -95,7 +99,7 @@ def instrument(info: MarketInfo, overrides: Mapping[str, Any]) -> Instrument:
         notional_min=read("notional_min", stated_notional, lambda v: quote.amount(v, Rounding.CEIL)),
         price_min_i=optional("price_min", grid.price_i),
         price_max_i=optional("price_max", grid.price_i),
-        fees=NotionalFee(maker=rate("maker_fee"), taker=rate("taker_fee")),
+        fees=NotionalFee(maker=rate("maker_fee"), taker=rate("taker_fee"), factor=factor),
     )
 
 

@@ -7,15 +7,17 @@ least 1 pUSD; cash per fill rounded down (exchange V3 fill arithmetic). Source: 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from execsim.core.errors import ConfigError
-from execsim.core.fees import BinaryFee
+from execsim.core.errors import ConfigError, ValidationError
+from execsim.core.fees import BinaryFee, DatedFees, FeeSchedule
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import Grid, Rounding, decimal_of, plain
 from execsim.tape.schema import MarketInfo
 from execsim_polymarket.book import HashTerms, Scale
+from execsim_polymarket.fees import REGIMES, rebate_share, schedule
 from execsim_polymarket.survey import Plan
 
 VENUE_ID: Final = "polymarket"
@@ -27,24 +29,11 @@ LOT: Final = Decimal("0.000001")
 SIZE_STEP: Final = "0.01"
 NOTIONAL_MIN: Final = "1"
 
-FEE_RATES: Final = {
-    "crypto": "0.07",
-    "sports": "0.05",
-    "finance": "0.04",
-    "politics": "0.04",
-    "mentions": "0.04",
-    "tech": "0.04",
-    "economics": "0.05",
-    "culture": "0.05",
-    "weather": "0.05",
-    "other": "0.05",
-    "geopolitics": "0",
-}
-"""Taker fee rate by category. Source: docs.polymarket.com trading/fees, changelog 2026-07-10 (polymarket.md section 9)."""
-
 OVERRIDES: Final = {
-    "fee_rate": "taker fee rate as a decimal; default: the market's own if the recording has it, else the category's",
-    "fee_category": f"one of {', '.join(FEE_RATES)}; default crypto (the up/down markets)",
+    "fee_rate": "taker fee rate as a decimal, for all dates; default: the market's own if the recording has it, else the "
+    "category's at the time of each fill",
+    "fee_category": f"one of {', '.join(REGIMES)}; default crypto (the up/down markets)",
+    "rebate_share": "part of the taker fees paid back to makers, for estimates; default: the category's",
     "size_min": "least shares of a limit order; default: the tape's",
     "notional_min": "least pUSD of a marketable BUY; default: the tape's",
     "tick": "tick at the start; default: the tape's",
@@ -86,8 +75,9 @@ def market_info(plan: Plan, terms: HashTerms, scale: Scale, tick: str) -> Market
 def instrument(info: MarketInfo, overrides: Mapping[str, Any]) -> Instrument:
     """The trading rules of one market; `overrides` as in OVERRIDES.
 
-    The fee is BinaryFee(rate), takers only: `fee_rate` if given, else the rate of `fee_category` if given, else what the
-    recording says (extra["fee_rate"]), else 0.07, the crypto rate of the up/down markets (FEE_RATES).
+    The fee, takers only: `fee_rate` for all dates if given, else the regimes of `fee_category` if given, else the rate the
+    recording has (extra["fee_rate"], the market's own when it was recorded), else the regimes of crypto, the category of
+    the up/down markets.
     Errors: ConfigError for an unknown override or category; ValidationError for a number off the grid.
     """
     unknown = sorted(set(overrides) - set(OVERRIDES))
@@ -112,20 +102,32 @@ def instrument(info: MarketInfo, overrides: Mapping[str, Any]) -> Instrument:
         notional_min_taker_buys_only=True,
         price_min_i=1,  # the tick may become finer while the market trades: the tick rule bounds the price then
         price_max_i=grid.price_i(1) - 1,
-        fees=BinaryFee(_fee_rate(info, overrides)),
+        fees=_fees(info, overrides),
         cash_rounding=Rounding.FLOOR,
     )
 
 
-def _fee_rate(info: MarketInfo, overrides: Mapping[str, Any]) -> Decimal:
+def _fees(info: MarketInfo, overrides: Mapping[str, Any]) -> FeeSchedule:
+    category = overrides.get("fee_category", "crypto")
+    if category not in REGIMES:
+        raise ConfigError(f"fee_category {category!r}", f"known: {', '.join(REGIMES)}")
+    given = _share_of_one("rebate_share", overrides) if "rebate_share" in overrides else None
+    share = rebate_share(category) if given is None else given
     if "fee_rate" in overrides:
-        rate = decimal_of(overrides["fee_rate"], "fee_rate")
-        if not 0 <= rate <= 1:
-            raise ConfigError(f"fee_rate {rate}", "a rate lies between 0 and 1")
-        return rate
-    category = overrides.get("fee_category")
-    if category is None:
-        return Decimal(info.extra.get("fee_rate", FEE_RATES["crypto"]))
-    if category not in FEE_RATES:
-        raise ConfigError(f"fee_category {category!r}", f"known: {', '.join(FEE_RATES)}")
-    return Decimal(FEE_RATES[category])
+        return BinaryFee(_share_of_one("fee_rate", overrides), rebate_share=share)
+    if "fee_category" not in overrides and "fee_rate" in info.extra:
+        return BinaryFee(Decimal(info.extra["fee_rate"]), rebate_share=share)
+    dated = schedule(category)
+    if given is None:
+        return dated
+    return DatedFees(tuple((regime.from_ns, replace(regime.fee, rebate_share=given)) for regime in REGIMES[category]))
+
+
+def _share_of_one(name: str, overrides: Mapping[str, Any]) -> Decimal:
+    try:
+        value = decimal_of(overrides[name], name)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {error.args[1]}", "") from None
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name} {value}", "it lies between 0 and 1")
+    return value

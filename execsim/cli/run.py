@@ -70,7 +70,8 @@ def staged(out: Path) -> Iterator[Path]:
         yield folder
         with _writing(out):
             out.mkdir(parents=True, exist_ok=True)
-            discard(out / "journal.sqlite")  # this run may have none, or an earlier one was killed
+            for record in ("journal.sqlite", "trace.sqlite"):
+                discard(out / record)  # this run may have none, or an earlier one was killed
             for file in sorted(folder.iterdir()):
                 file.replace(out / file.name)
     finally:

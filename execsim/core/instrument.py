@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 
 from execsim.core.errors import ConfigError
-from execsim.core.fees import FeeSchedule, Liquidity, NoFee, Traded
+from execsim.core.fees import UNDATED, FeeSchedule, Liquidity, NoFee, Traded
 from execsim.core.units import NOTIONAL_MAX, Grid, Number, Rounding, divide, scaled
 
 
@@ -111,10 +112,16 @@ class Instrument:
         """Money locked in `lots` full sets (one YES and one NO), in units of `quote`. Exact."""
         return divide(self.one_i * lots * self._cash_num, self._cash_den, Rounding.EXACT)
 
-    def fee(self, price_i: int, lots: int, cash: int, liquidity: Liquidity) -> int:
-        """Fee of a fill in units of `quote`; `cash` is the unsigned money of the fill."""
-        traded = Traded(price_i, self.one_i, lots, self._lots_per_unit, cash, self._cash_per_unit)
-        return self.fees.fee(traded, liquidity)
+    def fee(self, price_i: int, lots: int, cash: int, liquidity: Liquidity, *, ts_ns: int = UNDATED) -> int:
+        """Fee of a fill in units of `quote`; `cash` is its unsigned money, `ts_ns` its time (schedules change by date)."""
+        return self.fees.fee(self._traded(price_i, lots, cash, ts_ns), liquidity)
+
+    def rebate(self, price_i: int, lots: int, cash: int, ts_ns: int) -> Fraction:
+        """What the venue's rebate programme pays for a maker fill, estimated, in units of `quote` (not rounded)."""
+        return self.fees.rebate(self._traded(price_i, lots, cash, ts_ns))
+
+    def _traded(self, price_i: int, lots: int, cash: int, ts_ns: int) -> Traded:
+        return Traded(price_i, self.one_i, lots, self._lots_per_unit, cash, self._cash_per_unit, ts_ns)
 
     def lots_for(self, quote_amount: int, price_i: int) -> int:
         """Most lots `quote_amount` buys at `price_i`, on the size step, rounded down. price_i > 0."""

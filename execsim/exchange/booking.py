@@ -87,7 +87,7 @@ class Booking:
         now_ns: int, number: int,
     ) -> Fill:  # fmt: skip
         inst, price_i = order.instrument, order.outcome_price_i(book_price_i)
-        fee = inst.fee(price_i, lots, cash, liquidity)
+        fee = inst.fee(price_i, lots, cash, liquidity, ts_ns=now_ns)
         self._ledger.move(order.account, Ledger.FEES, inst.quote.name, fee)
         return Fill(
             id=FillId(f"{order.venue_order_id}-{number}"),

@@ -32,7 +32,7 @@ class Claims:
             return inst.base_amount(lots)
         price_i = order.price_i if order.hold_price_i is None else order.hold_price_i
         cash = inst.cash(price_i, lots, Rounding.CEIL)
-        return cash + max(0, inst.fee(price_i, lots, cash, Liquidity.MAKER))
+        return cash + max(0, inst.fee(price_i, lots, cash, Liquidity.MAKER, ts_ns=order.booked_ns))
 
     def needed(self, order: VenueOrder, plan: Plan) -> int:
         """What the order costs now and may cost later: taking by `plan`, then resting with the rest."""

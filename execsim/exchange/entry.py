@@ -97,6 +97,11 @@ class OrderEntry:
         """Orders that may still trade, in order of arrival."""
         return self._state.open
 
+    @property
+    def booked(self) -> Iterable[VenueOrder]:
+        """Every order that was ever booked."""
+        return self._state.orders.values()
+
     def find(self, order_id: OrderId) -> VenueOrder | None:
         return self._state.orders.get(order_id)
 
@@ -111,14 +116,14 @@ class OrderEntry:
         if order.id in self._state.orders:
             refusal = refuse(self._venue_id, self._profile, "duplicate", order_id=order.id)
         refusal = refusal or self._gate.check(order, self._now_ns())
-        plan = self._matching.plan(order) if refusal is None else None
+        order.booked_ns = self._now_ns()  # a claim is worked out by the fees of its time; a refused order is forgotten
+        plan = self._matching.plan(order, self._runtime.now_ns()) if refusal is None else None
         if plan is not None:
             refusal = plan.refusal or self._claims.check(order, plan)
         if refusal is not None or plan is None:
             self._trace.order("refused", order, reason=str(refusal))
             answer(refusal)
             return
-        order.booked_ns = self._now_ns()
         self._state.orders[order.id] = self._state.open[order.id] = order
         if plan.levels and self._delay.ns:
             self._wait(answer, order, plan)
@@ -149,7 +154,7 @@ class OrderEntry:
     def _waited(self, answer: Answer | None, order: VenueOrder) -> None:
         order.delayed, order.timer = False, None
         self._claims.release(order)
-        plan = self._matching.plan(order)
+        plan = self._matching.plan(order, self._runtime.now_ns())
         refusal = plan.refusal or self._claims.check(order, plan)
         if refusal is None:
             self._book(answer, order, plan)
@@ -272,7 +277,7 @@ class OrderEntry:
         self._claims.release(order)
         refusal = self._gate.left(order) or self._gate.check(order, self._now_ns())
         refusal = refusal or self._gate.hold(order)
-        plan = self._matching.plan(order) if refusal is None else None
+        plan = self._matching.plan(order, self._runtime.now_ns()) if refusal is None else None
         if plan is not None:
             refusal = plan.refusal or self._claims.check(order, plan)
         if refusal is not None or plan is None:

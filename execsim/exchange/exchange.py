@@ -29,6 +29,7 @@ from execsim.exchange.line import Line, Sent
 from execsim.exchange.matching import TapeMatching
 from execsim.exchange.resolution import ResolutionModel, Resolutions
 from execsim.exchange.resting import VenueOrder
+from execsim.exchange.rewards import Levels, Resting
 from execsim.exchange.rules import Gate
 from execsim.exchange.tokens import Contracts, Event, settle
 from execsim.exchange.trace import NoTrace, Trace
@@ -150,7 +151,27 @@ class Exchange:
         assert isinstance(self.matching, TapeMatching)
         self.matching.undo(order, fill, counter_account)
 
+    def seen(self, account: str, market: str) -> tuple[list[Resting], Levels, Levels] | None:
+        """What the venue sees of a market: the account's resting orders, and bids and asks of others (less what was taken),
+        best first; None while the book is not known or after the market has ended."""
+        index, kernel = self.index[market], self._kernel
+        if self.resolutions.knows(index) or kernel.in_gap(VENUE, index) or not kernel.has_book(VENUE, index):
+            return None
+        now_ns = self.runtime.now_ns()
+        resting = [
+            Resting(order.side_sign, order.book_price_i, order.left_lots, now_ns - order.booked_ns)
+            for order in self.entry.open.values()
+            if order.account == account and order.market == index and order.slot is not None and order.book_price_i
+        ]
+        return resting, list(kernel.available(index, 1)), list(kernel.available(index, -1))
+
     # ---------------------------------------------------------------- queue positions
+    def ahead(self, order: VenueOrder) -> int | None:
+        """Lots in front of a resting order, None where it does not rest."""
+        if isinstance(self.matching, L3Matching):
+            return self.matching.ahead(order)
+        return None if order.slot is None else self._kernel.ahead(order.slot)
+
     def watch_queue(self, account: str, order_id: OrderId, percent: int) -> None:
         """Tell the account when its order's place has moved by `percent` of the lots ahead, from when it rests."""
         order = self.entry.find(order_id)
@@ -187,7 +208,10 @@ class Exchange:
             order = self.matching.by_slot.get(slot)
             if order is None:
                 continue
-            self.trace.order("queue", order, before=before, ahead=ahead, row_seq=row.seq, row_kind=row.kind)
+            self.trace.order(
+                "queue", order, before=before, ahead=ahead, row_seq=row.seq, row_kind=row.kind, row_size=row.size,
+                row_price_i=row.price_i,
+            )  # fmt: skip
             if order.watch_lots and abs(order.noted_lots - ahead) >= order.watch_lots:
                 noted, order.noted_lots = order.noted_lots, ahead
                 self.tell(order.account, QueueMoved(order.id, noted, ahead, row.ts_ns))
@@ -240,7 +264,7 @@ class Exchange:
         now_ns = self.runtime.now_ns()
         for index, instrument in self._markets.items():
             tick_i = self._kernel.tick_i(VENUE, index)
-            if tick_i % divisor or (tick_i // divisor) % self._kernel.spans[index].stride:
+            if tick_i % divisor:
                 continue  # the market's grid knows no finer price
             self._kernel.set_tick(index, tick_i // divisor, views=(VENUE,))
             self.hear_tick(instrument.market, tick_i // divisor)

@@ -40,7 +40,7 @@ class L3Matching:
         self._resting: dict[str, VenueOrder] = {}
 
     # ---------------------------------------------------------------- arriving
-    def plan(self, order: VenueOrder) -> Plan:
+    def plan(self, order: VenueOrder, now_ns: int) -> Plan:
         """What it would take now, one entry an order met; nothing changes.
 
         A refusal for post-only, FOK, unmatched IOC where the venue refuses those, and for meeting oneself.
@@ -63,9 +63,8 @@ class L3Matching:
                 plan.refusal = self._no(order, "self_trade")
                 return plan
             cash, _ = cash_of(order, maker, resting.price_i, lots)
-            plan.levels.append(
-                (resting.price_i, lots, cash, order.instrument.fee(price_i, lots, cash, Liquidity.TAKER))
-            )
+            fee = order.instrument.fee(price_i, lots, cash, Liquidity.TAKER, ts_ns=now_ns)
+            plan.levels.append((resting.price_i, lots, cash, fee))
             left_lots -= lots
             left_quote -= cash
         plan.complete = self._is_complete(order, plan, left_quote)
@@ -121,9 +120,9 @@ class L3Matching:
         """Fewer lots at the same price: the place in the queue is kept."""
         self.book.reduce(order.venue_order_id, left_lots)
 
-    def ahead(self, order: VenueOrder) -> int:
-        """Lots in front of a resting order."""
-        return self.book.ahead(order.venue_order_id)[0]
+    def ahead(self, order: VenueOrder) -> int | None:
+        """Lots in front of a resting order, None where it does not rest."""
+        return self.book.ahead(order.venue_order_id)[0] if order.venue_order_id in self._resting else None
 
     @property
     def resting(self) -> list[VenueOrder]:

@@ -36,7 +36,7 @@ class TapeMatching:
         """told of every order that joins a queue"""
 
     # ---------------------------------------------------------------- arriving
-    def plan(self, order: VenueOrder) -> Plan:
+    def plan(self, order: VenueOrder, now_ns: int) -> Plan:
         """What it would take now, best level first; nothing changes. A refusal for post-only, FOK and unmatched IOC."""
         plan = Plan()
         for price, lots, cash in self._walk(order):
@@ -44,7 +44,7 @@ class TapeMatching:
                 plan.refusal = self._no(order, "post_only_cross")
                 return plan
             outcome_price = order.outcome_price_i(price)
-            fee = order.instrument.fee(outcome_price, lots, cash, Liquidity.TAKER)
+            fee = order.instrument.fee(outcome_price, lots, cash, Liquidity.TAKER, ts_ns=now_ns)
             plan.levels.append((price, lots, cash, fee))
         plan.complete = self._is_complete(order, plan)
         if order.tif is TimeInForce.FOK and not plan.complete:
@@ -127,7 +127,7 @@ class TapeMatching:
         order = self.by_slot[own.order]
         price = order.outcome_price_i(own.price_i)
         cash = order.instrument.cash(price, own.lots)
-        fee = order.instrument.fee(price, own.lots, cash, Liquidity.MAKER)
+        fee = order.instrument.fee(price, own.lots, cash, Liquidity.MAKER, ts_ns=row.ts_ns)
         inferred = bool(row.flags & Flag.INFERRED)
         evidence = Evidence.INFERRED if inferred else Evidence.RECORDED
         fill = self._fill(order, row.ts_ns, price, own.lots, cash, fee, Liquidity.MAKER, own.cause, evidence, row.seq)

@@ -51,8 +51,8 @@ class Matching(Protocol):
     Prices of plans are of the canonical book. The order entry has checked rules and money before `take` and `rest`.
     """
 
-    def plan(self, order: VenueOrder) -> Plan:
-        """What it would take now, best level first; nothing changes."""
+    def plan(self, order: VenueOrder, now_ns: int) -> Plan:
+        """What it would take now, best level first, at the fees of now; nothing changes."""
 
     def take(self, order: VenueOrder, plan: Plan, now_ns: int) -> Iterator[Executed]:
         """Carry the plan out, of either side what happened, money moved. The caller may stop nothing half-way."""

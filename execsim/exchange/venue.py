@@ -14,6 +14,7 @@ from execsim.exchange.exchange import TRADER, Exchange
 from execsim.exchange.latency import LatencyModel
 from execsim.exchange.line import Line
 from execsim.exchange.resting import VenueOrder
+from execsim.exchange.rewards import Levels, Resting
 from execsim.ports import EventSink
 
 
@@ -161,6 +162,11 @@ class SimulatedVenue:
             answer(act(self.account, *args))  # type: ignore[operator]
 
         await self.line.request(RequestKind.TOKENS, what, arrive)
+
+    # ---------------------------------------------------------------- what the venue itself sees
+    def seen(self, market: str) -> tuple[list[Resting], Levels, Levels] | None:
+        """As `Exchange.seen`, for this account: for estimates made beside a run, not for strategies."""
+        return self.exchange.seen(self.account, market)
 
     # ---------------------------------------------------------------- money from outside
     def deposit(self, asset: str, amount: int) -> None:

@@ -21,6 +21,9 @@ NOTHING: Final = "\N{EN DASH}"
 MINUS: Final = "\N{MINUS SIGN}"
 """Stands in front of a negative number: as wide as a plus, and no line breaks at it."""
 
+ESTIMATES: Final = {"rebates_estimate": "rebates", "rewards_estimate": "rewards"}
+"""Keys of what a venue's maker programmes would have paid, and how they are called."""
+
 RATIO_KEYS: Final = ("coverage", "ratio", "share", "good")
 """Names a ratio goes by where coverage has several figures a market. Ratios are floats or decimal strings, never ints."""
 
@@ -59,6 +62,10 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
     worst = worst_coverage(summary)
     if worst is not None and worst < 1:
         said.append(f"the recording is incomplete (coverage down to {percent(worst)}); nothing fills inside a gap")
+    if any(summary.get(key) for key in ESTIMATES):
+        said.append(
+            "rebates and rewards are estimates between low and high, not in the PnL (--json says what they assume)"
+        )
     unknown = _count(_of(summary, "orders").get("unknown", 0))
     if unknown:
         said.append(f"{unknown} orders ended in an unknown state: nobody answered for them")
@@ -81,6 +88,17 @@ def pnl(summary: Mapping[str, Any]) -> Section | None:
     rows = (tuple(show(cell) for show, cell in zip(shows[1:], row[1:], strict=True)) for row in section.rows)
     names = (row[0] for row in section.rows)
     return Section(section.title, section.header, tuple((name, *row) for name, row in zip(names, rows, strict=True)))
+
+
+def estimates(summary: Mapping[str, Any]) -> Section | None:
+    """One row a programme and market: low, estimate and high of what is not in the PnL."""
+    columns = ("low", "estimate", "high", "asset")
+    rows = {
+        f"{name} {market}": {column: row.get(column) for column in columns}
+        for key, name in ESTIMATES.items()
+        for market, row in _of(summary, key).items()
+    }
+    return _grid("Estimates, not in the PnL", rows, name="all", show=number)
 
 
 def orders(summary: Mapping[str, Any]) -> Section | None:
@@ -161,6 +179,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     """Every section that has something to say, in reading order."""
     made = (
         pnl(summary),
+        estimates(summary),
         orders(summary),
         fills(summary),
         latency(summary),

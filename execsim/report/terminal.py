@@ -37,6 +37,7 @@ def summary_table(run: RunRecord | Mapping[str, Any]) -> RenderableType:
     table.add_column(overflow="fold")
     for label, section in (
         ("PnL", read.pnl(held)),
+        ("estimates", read.estimates(held)),
         ("orders", read.orders(held)),
         ("fills", read.fills(held)),
         ("latency", read.latency(held)),

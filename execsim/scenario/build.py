@@ -39,6 +39,8 @@ from execsim.exchange.l3_feed import L3Feed
 from execsim.exchange.l3_matching import L3Matching
 from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
+from execsim.exchange.resting import VenueOrder
+from execsim.exchange.trace import Trace, Write, WrittenTrace
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
 from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime, VenueProfile
@@ -265,8 +267,17 @@ class Feed:
         return delay_ns
 
 
-def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Journal, folder: Path) -> Parts:
-    """Make every part and connect them. Errors: ConfigError and DataError naming what in the scenario is wrong."""
+def join(
+    scenario: model.Scenario,
+    loaded: Loaded,
+    runtime: Runtime,
+    journal: Journal,
+    folder: Path,
+    trace: Write | None = None,
+) -> Parts:
+    """Make every part and connect them; `trace` receives what the venues do to orders.
+
+    Errors: ConfigError and DataError naming what in the scenario is wrong."""
     kernel = Replay(
         [span_of(market) for market in loaded.markets],
         proportional=scenario.exchange.queue == "proportional",
@@ -280,7 +291,9 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
         name = loaded.markets[0].instrument.venue
         feeds[name] = Feed(latency_of(_venue(scenario, name).feed), runtime.rng(f"{name}.feed.0"), drawn)
         made = L3Feed(runtime, kernel, 0, feeds[name].message)
-    venues = _venues(scenario, loaded, runtime, kernel, made)
+    venues: dict[str, SimulatedVenue] = {}
+    tracer = _tracer(loaded, runtime, lambda order: venues[order.instrument.venue].exchange.ahead(order), trace)
+    venues |= _venues(scenario, loaded, runtime, kernel, tracer, made)
     for venue in venues.values():
         engine.register_adapter(venue)
     _fund(scenario, loaded, venues, engine)
@@ -336,8 +349,22 @@ def latency_of(item: model.Latency) -> LatencyKind:
     return LognormalLatency(ns, str(item.sigma))
 
 
+def _tracer(
+    loaded: Loaded, runtime: Runtime, ahead: Callable[[VenueOrder], int | None], write: Write | None
+) -> Trace | None:
+    """A trace that begins with how the integers of each market read."""
+    if write is None:
+        return None
+    for market in loaded.markets:
+        inst = market.instrument
+        units = {"price_unit": inst.grid.price_unit, "lot": inst.grid.lot, "quote_unit": inst.quote.unit}
+        body = {"market": market.id, "quote": inst.quote.name, **{key: str(unit) for key, unit in units.items()}}
+        write("market", loaded.start_ns, "", body)
+    return WrittenTrace(write, runtime.now_ns, ahead)
+
+
 def _venues(
-    scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay, made: L3Feed | None
+    scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay, trace: Trace | None, made: L3Feed | None
 ) -> dict[str, SimulatedVenue]:
     """`made`: market data of an agents' market, None where the tape moves it."""
     venues = {}
@@ -352,7 +379,7 @@ def _venues(
         model = exchange_model(item.settlement, item.resolution, delay, events.get(name, ()), faults)
         profile = plugins.venue(name).profile
         book = None if made is None else _book(made, profile)
-        exchange = Exchange(runtime, kernel, name, markets, profile, model, book=book)
+        exchange = Exchange(runtime, kernel, name, markets, profile, model, trace, book)
         for fault in faults:
             exchange.faults.plan(fault.build(), fault.schedule())
         venues[name] = SimulatedVenue(exchange, legs)

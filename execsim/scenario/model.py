@@ -82,6 +82,18 @@ class Latency(Section):
     sigma: Number = Field(Decimal("0.4"), gt=0, le=3)
 
 
+class Rewards(Section):
+    """How a venue rewards resting orders in one market; estimated only, never in the PnL (docs/fees.md)."""
+
+    pool_per_day: Number = Field(gt=0, description="what the market's makers share per UTC day, in its quote asset")
+    max_spread: Number = Field(
+        gt=0, lt=1, description="v: farthest scoring distance from the midpoint, as a price (0.035)"
+    )
+    size_min: Amount = Field(Decimal(0), description="least size of an order that scores")
+    age_min_s: Number = Field(Decimal(0), ge=0, le=86_400, description="least seconds it must have rested to score")
+    samples_per_day: int = Field(1_440, ge=1, le=1_440, description="minutes of the day in which the market is sampled")
+
+
 class Venue(Section):
     """One simulated venue: how far away it is and what the trader has there."""
 
@@ -94,6 +106,8 @@ class Venue(Section):
     taker_delay_acks: bool = Field(False, description="true: it is acknowledged at once (sports), else after the wait")
     settlement: Settlement = Settlement()
     resolution: Resolution = Resolution()
+    rebates: bool = Field(False, description="estimate maker rebates, beside the PnL (docs/fees.md)")
+    rewards: dict[str, Rewards] = Field({}, description="market id -> its liquidity rewards, estimated beside the PnL")
 
 
 class Exchange(Section):
@@ -240,12 +254,7 @@ def load(path: Path, seed: int | None = None, settings: Sequence[str] = (), repl
 
     Errors: ConfigError naming the file, the key and the fix.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}", "") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}", "") from None
+    raw = _raw(path)
     if replace_strategy and isinstance(raw.get("strategy"), dict):
         raw["strategy"] = {key: value for key, value in raw["strategy"].items() if key == "markets"}
     for setting in settings:
@@ -256,6 +265,45 @@ def load(path: Path, seed: int | None = None, settings: Sequence[str] = (), repl
         return Scenario.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(*_explain(path, error)) from None
+
+
+EXTENDS_MAX: Final = 8
+"""Scenarios a scenario may stand on, one on another."""
+
+
+def _raw(path: Path, depth: int = 0) -> dict[str, Any]:
+    """The file as it stands, laid over the one it `extends` (whose paths become absolute)."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}", "") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", "") from None
+    base = raw.pop("extends", None)
+    if base is None:
+        return raw
+    if not isinstance(base, str) or depth >= EXTENDS_MAX:
+        what = f"is {base!r}" if not isinstance(base, str) else f"goes on for more than {EXTENDS_MAX} files"
+        raise ConfigError(f"{path}: extends {what}", "name one other scenario file, relative to this one")
+    below = locate(path.parent / base)
+    under = _raw(below, depth + 1)
+    try:
+        plain = as_plain(anchored(Scenario.model_validate(under), below.parent))
+    except ValidationError as error:
+        raise ConfigError(*_explain(below, error)) from None
+    return _laid_over(dict(plain), raw)
+
+
+def _laid_over(under: dict[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key, everything else is replaced. Another strategy takes the place of the whole section."""
+    given = raw.get("strategy")
+    if isinstance(given, Mapping) and {"name", "file", "orders"} & set(given):
+        under = {key: value for key, value in under.items() if key != "strategy"}
+    merged = dict(under)
+    for key, value in raw.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _laid_over(dict(merged[key]), value) if both else value
+    return merged
 
 
 def override(raw: dict[str, Any], setting: str, flag: str = "--set") -> None:

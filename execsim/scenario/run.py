@@ -18,10 +18,12 @@ from execsim.exchange import SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
 from execsim.kernel import LOCAL, VENUE
 from execsim.ports import Journal, Priority
+from execsim.report.explain import JOURNAL, TRACE
 from execsim.report.facts import BookWatch, facts
 from execsim.report.run import EquitySampler, PriceSampler, RunRecord
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
+from execsim.scenario.accrual import Accruals
 from execsim.scenario.build import Feed, Loaded, Parts, join, load_data
 from execsim.scenario.summary import Tally, summarise
 from execsim.tape.merge import merged
@@ -70,8 +72,9 @@ def run(
     loaded = loaded or load_data(scenario, folder)
     runtime = VirtualRuntime(scenario.seed, loaded.start_ns)
     journal = _journal(scenario.journal.mode, out)
+    trace = _trace(scenario.journal.mode, out)
     try:
-        parts = join(scenario, loaded, runtime, journal, folder)
+        parts = join(scenario, loaded, runtime, journal, folder, None if trace is None else trace.write)
         session = _Session(scenario, name, parts, runtime, journal, on_progress)
         started = time.perf_counter()
         runtime.run(main=session.main())
@@ -79,13 +82,23 @@ def run(
         return session.finish(wall_s)
     finally:
         journal.close()
+        if trace is not None:
+            trace.close()
+
+
+def _trace(mode: Literal["full", "batched", "off"], out: Path | None) -> SqliteJournal | None:
+    """The venue's side of the run, for `execsim explain`: beside the journal, not part of it."""
+    if out is None or mode == "off":
+        return None
+    discard(out / TRACE)
+    return SqliteJournal(out / TRACE, "batched")
 
 
 def _journal(mode: Literal["full", "batched", "off"], out: Path | None) -> Journal:
     if out is None or mode == "off":
         return HashJournal()
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "journal.sqlite"
+    path = out / JOURNAL
     discard(path)
     return SqliteJournal(path, mode)
 
@@ -110,6 +123,7 @@ class _Session:
         self._on_progress = on_progress
         self._rows_total = sum(market.info.rows for market in parts.loaded.markets)
         self._tally = Tally(parts.engine)
+        self._accruals = Accruals(scenario, parts, runtime)
         quotes = list(dict.fromkeys(m.instrument.quote.name for m in parts.loaded.markets))
         self._equity = EquitySampler([m.id for m in parts.loaded.markets], quotes)
         self._prices = {m.id: PriceSampler() for m in parts.loaded.markets}
@@ -134,9 +148,11 @@ class _Session:
         if parts.agents is not None:
             parts.agents.tell(tape.publish)
             runtime.spawn(self._look(), "facts", daemon=True)
+        accruing = self._accruals.start()
         await runtime.spawn((parts.agents or tape).run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
-        sampler.cancel()
+        for task in (sampler, *accruing):
+            task.cancel()
         parts.books.end()
         for venue in parts.venues.values():
             venue.exchange.faults.stop()
@@ -253,6 +269,7 @@ class _Session:
         marks = {name: mark_i for name, mark_i in found if mark_i is not None}
         summary = summarise(self._scenario, self._name, parts, self._tally, self._journal.digest(), marks, wall_s)
         summary |= self._facts()
+        summary |= self._accruals.summary()
         record = RunRecord(
             scenario=self._name,
             mode="backtest",

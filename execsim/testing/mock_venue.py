@@ -226,16 +226,17 @@ class MockVenue:
         price_i = price_i if price_i is not None else (order.price_i or 1)
         cash = instrument.cash(price_i, lots)
         self._fill_ids += 1
+        now_ns = self._runtime.now_ns()
         fill = Fill(
             FillId(f"{self._venue_id}-fill-{self._fill_ids}"),
             order_id,
-            self._runtime.now_ns(),
+            now_ns,
             order.side,
             order.outcome,
             price_i,
             lots,
             -cash if order.side is Side.BUY else cash,
-            instrument.fee(price_i, lots, cash, liquidity),
+            instrument.fee(price_i, lots, cash, liquidity, ts_ns=now_ns),
             liquidity,
             status=status,
         )

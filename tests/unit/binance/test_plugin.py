@@ -53,6 +53,11 @@ def test_overrides() -> None:
     assert rules.quote.decimal(rules.notional_min) == 10
 
 
+def test_a_discount_factor() -> None:
+    rules = instrument(info(), {"fee_factor": "0.75"})
+    assert rules.fee(100, 100, 10**12, Liquidity.TAKER) == rules.fee(100, 100, 10**12, Liquidity.MAKER) == 75 * 10**7
+
+
 @pytest.mark.parametrize(
     ("overrides", "match"),
     [
@@ -60,6 +65,7 @@ def test_overrides() -> None:
         ({"tick": "0.001"}, "tick = 0.001"),
         ({"tick": 0}, "tick must be positive"),
         ({"maker_fee": "free"}, "maker_fee"),
+        ({"fee_factor": 2}, "fee_factor"),
     ],
 )
 def test_wrong_overrides(overrides: dict[str, Any], match: str) -> None:

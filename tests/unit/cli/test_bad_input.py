@@ -39,7 +39,7 @@ SCENARIO = {
     "unknown format": ({'"generic"': '"genric"'}, ["unknown format 'genric'", "known formats:", "generic"]),
     "unknown importer option": ({"tick =": "tik ="}, ["no option 'tik'", "known options:"]),
     "unknown market": ({'market = "coin"\n\n': 'market = "koin"\n\n'}, ["market 'koin'", "the data has: coin"]),
-    "unknown rule": ({'market = "coin"\n\n': 'market = "coin"\nrules = {fee = 1}\n\n'}, ["market coin, rules", "fee_rate"]),
+    "unknown rule": ({"fee_rate =": "fee ="}, ["market coin, rules", "fee_rate"]),
     "market id twice": (
         {"[venues": '[[markets]]\nid = "coin"\nvenue = "polymarket"\nmarket = "other"\n\n[venues'},
         ["market id 'coin' is used twice"],

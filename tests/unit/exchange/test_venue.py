@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from worlds import MS, OPEN_PROFILE, START_NS, Tape, World, binary, coarse
 
 from execsim.core.errors import ConfigError, ExecError, VenueError
-from execsim.core.fees import Liquidity
+from execsim.core.fees import DatedFees, Liquidity, NotionalFee
 from execsim.core.instrument import Instrument, InstrumentKind
 from execsim.core.order import Cause, Order, OrderId, OrderStatus, OrderType, Side, TimeInForce
 from execsim.exchange import TRADER, ConstantLatency, LatencyModel
@@ -183,3 +184,45 @@ def test_a_spot_market_has_no_sets() -> None:
             world.venue.split("coin", 1)
 
     play(book(), script, usd=0)
+
+
+def test_a_fill_pays_the_fee_of_its_own_time_not_of_its_orders() -> None:
+    """0.1 % until the 5th millisecond, 1 % from then on; the resting order was booked before and fills after."""
+    old, new = (NotionalFee(Decimal(rate), Decimal(rate)) for rate in ("0.001", "0.01"))
+    coin = coarse("coin", InstrumentKind.SPOT, fees=DatedFees(((1, old), (START_NS + 5 * MS, new))))
+    tape = book().trade(5 * MS, -1, 47, 10)
+
+    def placed(name: str, size: int, price: int) -> Order:
+        return replace(order(name, Side.BUY, size, price), instrument=coin)
+
+    async def script(world: World) -> None:
+        await world.venue.place_order(placed("early", 50, 52))
+        await world.venue.place_order(placed("rests", 10, 48))
+        await world.runtime.sleep_until(START_NS + 5 * MS - 1)
+        await world.venue.place_order(placed("last", 25, 52))
+        await world.runtime.sleep(1)
+        await world.venue.place_order(placed("late", 25, 52))
+        fees = {}
+        for name in ("early", "rests", "last", "late"):
+            (fill,) = (await world.venue.get_order_status(OrderId(name))).fills
+            fees[name] = fill.fee
+        assert fees == {"early": 2, "rests": 4, "last": 1, "late": 13}  # of 2600, 480, 1300 and 1300
+
+    account = play(tape, script, usd=10_000, instrument=coin).venue.ledger[TRADER]
+    assert not any(account.reserved.values())
+    assert account.balances["USD"] == 10_000 - 5_200 - 480 - 20
+
+
+def test_what_the_venue_sees_for_its_rewards() -> None:
+    """Own resting orders with their age, and what others show less what we took; nothing while the book is not known."""
+    tape = book().gap(5 * MS, True)
+
+    async def script(world: World) -> None:
+        await world.venue.place_order(order("takes", Side.BUY, 30, 52))
+        await world.venue.place_order(order("rests", Side.BUY, 10, 47))
+        await world.runtime.sleep(2 * MS)
+        assert world.venue.seen("coin") == ([(1, 47, 10, 2 * MS)], [(48, 100)], [(52, 70)])
+        await world.runtime.sleep(4 * MS)
+        assert world.venue.seen("coin") is None
+
+    play(tape, script, usd=10_000)

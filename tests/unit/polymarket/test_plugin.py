@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from fractions import Fraction
 from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
 
 from execsim.core.errors import ConfigError, ValidationError
-from execsim.core.fees import BinaryFee, Liquidity
-from execsim.core.instrument import InstrumentKind
+from execsim.core.fees import UNDATED, Liquidity
+from execsim.core.instrument import Instrument, InstrumentKind
 from execsim.core.units import Rounding
 from execsim.tape.schema import MarketInfo
+from execsim_polymarket.fees import schedule
 from execsim_polymarket.plugin import VENUE
 
 
@@ -48,7 +50,7 @@ def test_instrument() -> None:
     assert found.complement is not None
     assert (found.base.name, found.complement.name, found.quote.name) == ("btc-up:YES", "btc-up:NO", "pUSD")
     assert found.cash_rounding is Rounding.FLOOR
-    assert found.fees == BinaryFee(Decimal("0.07"))
+    assert found.fees == schedule("crypto")
 
 
 def test_worked_fees_of_the_docs() -> None:
@@ -59,17 +61,56 @@ def test_worked_fees_of_the_docs() -> None:
         assert found.fee(5_000, 100_000_000, 50_000_000, Liquidity.MAKER) == 0
 
 
+APRIL = 1_776_254_400_000_000_000
+"""2026-04-15 12:00 UTC"""
+
+
+def taker_rate(found: Instrument, ts_ns: int) -> Decimal:
+    """Fee of one share at 0.5, as a rate of p(1-p)."""
+    return Decimal(found.fee(5_000, 1_000_000, 500_000, Liquidity.TAKER, ts_ns=ts_ns)) / 250_000
+
+
 @pytest.mark.parametrize(
-    ("extra", "overrides", "rate"),
+    ("extra", "overrides", "in_april", "newest"),
     [
-        ({}, {}, "0.07"),
-        ({"fee_rate": "0.05"}, {}, "0.05"),
-        ({"fee_rate": "0.05"}, {"fee_category": "tech"}, "0.04"),
-        ({"fee_rate": "0.05"}, {"fee_category": "tech", "fee_rate": 0.03}, "0.03"),
+        ({}, {}, "0.072", "0.07"),
+        ({"fee_rate": "0.05"}, {}, "0.05", "0.05"),
+        ({}, {"fee_category": "sports"}, "0.03", "0.05"),
+        ({"fee_rate": "0.05"}, {"fee_category": "tech"}, "0.04", "0.04"),
+        ({"fee_rate": "0.05"}, {"fee_category": "tech", "fee_rate": 0.03}, "0.03", "0.03"),
     ],
 )
-def test_where_the_fee_rate_comes_from(extra: dict[str, Any], overrides: dict[str, Any], rate: str) -> None:
-    assert VENUE.instrument(info(extra=extra), overrides).fees == BinaryFee(Decimal(rate))
+def test_where_the_fee_rate_comes_from(
+    extra: dict[str, Any], overrides: dict[str, Any], in_april: str, newest: str
+) -> None:
+    found = VENUE.instrument(info(extra=extra), overrides)
+    assert taker_rate(found, APRIL) == Decimal(in_april)
+    assert taker_rate(found, UNDATED) == Decimal(newest)
+
+
+def test_a_stated_rate_holds_for_all_dates() -> None:
+    found = VENUE.instrument(info(), {"fee_rate": "0.072"})
+    assert {taker_rate(found, ts_ns) for ts_ns in (UNDATED, 1, APRIL, 2 * APRIL)} == {Decimal("0.072")}
+
+
+@pytest.mark.parametrize(
+    ("extra", "overrides", "in_april", "newest"),
+    [
+        ({}, {}, "0.2", "0.2"),
+        ({}, {"fee_category": "sports"}, "0.25", "0.15"),
+        ({}, {"fee_rate": "0.1", "fee_category": "sports"}, "0.15", "0.15"),
+        ({"fee_rate": "0.04"}, {}, "0.2", "0.2"),
+        ({}, {"rebate_share": "0.3"}, "0.3", "0.3"),
+        ({}, {"rebate_share": "0.3", "fee_rate": "0.1"}, "0.3", "0.3"),
+    ],
+)
+def test_where_the_rebate_share_comes_from(
+    extra: dict[str, Any], overrides: dict[str, Any], in_april: str, newest: str
+) -> None:
+    found = VENUE.instrument(info(extra=extra), overrides)
+    for ts_ns, share in ((APRIL, in_april), (UNDATED, newest)):
+        fee = found.fee(5_000, 100_000_000, 50_000_000, Liquidity.TAKER, ts_ns=ts_ns)
+        assert found.rebate(5_000, 100_000_000, 50_000_000, ts_ns) == fee * Fraction(share)
 
 
 def test_overrides() -> None:
@@ -89,6 +130,9 @@ def test_overrides() -> None:
         ({"fee_category": "cats"}, "cats"),
         ({"fee_rate": 2}, "fee_rate"),
         ({"fee_rate": -1}, "fee_rate"),
+        ({"fee_rate": "much"}, "fee_rate"),
+        ({"rebate_share": 1.5}, "rebate_share"),
+        ({"rebate_share": "all"}, "rebate_share"),
     ],
 )
 def test_wrong_overrides(overrides: dict[str, Any], what: str) -> None:

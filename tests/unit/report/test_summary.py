@@ -57,6 +57,21 @@ def test_a_flat_pnl_and_one_by_asset_are_both_read() -> None:
     assert [(name, str(value)) for name, value in read.net(nested)] == [("pUSD", "2"), ("USDT", "-3")]
 
 
+def test_estimates_stand_beside_the_pnl_and_say_so() -> None:
+    row = {"low": "0", "estimate": "1.25", "high": "2", "asset": "pUSD", "samples": 5, "assumes": ["much"]}
+    summary = {"pnl": {"net": "1"}, "rebates_estimate": {"up": row}, "rewards_estimate": {"up": row, "down": row}}
+    section = read.estimates(summary)
+    assert section is not None
+    assert section.header == ("", "low", "estimate", "high", "asset")
+    assert section.rows[0] == ("rebates up", "0", "1.25", "2", "pUSD")
+    assert [cells[0] for cells in section.rows] == ["rebates up", "rewards up", "rewards down"]
+    assert section in read.sections(summary)
+    assert any("not in the PnL" in sentence for sentence in read.caveats(summary))
+    assert "rewards down" in printed(summary)
+    assert read.estimates({"pnl": {"net": "1"}}) is None
+    assert not read.caveats({"pnl": {"net": "1"}})
+
+
 def test_causes_and_evidence_may_be_counts_or_have_figures_of_their_own() -> None:
     section = read.fills(
         {
