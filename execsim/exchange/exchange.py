@@ -104,6 +104,8 @@ class Exchange:
         self._lines: dict[str, Line] = {}
         self._watches: dict[OrderId, int] = {}
         self.matching.on_rest = self._rests
+        if isinstance(self.matching, L3Matching):
+            self.matching.on_queue = self._moved
         self.mute: Callable[[Sequence[str], bool], None] = lambda markets, tell_gap: None
         """stops the trader's market data (the tape task sets it)"""
         self.unmute: Callable[[Sequence[str]], None] = lambda markets: None
@@ -175,7 +177,7 @@ class Exchange:
     def watch_queue(self, account: str, order_id: OrderId, percent: int) -> None:
         """Tell the account when its order's place has moved by `percent` of the lots ahead, from when it rests."""
         order = self.entry.find(order_id)
-        if order is not None and order.account == account and order.slot is not None:
+        if order is not None and order.account == account and self.ahead(order) is not None:
             self._watch(order, percent)
         else:
             self._watches[order_id] = percent
@@ -189,10 +191,17 @@ class Exchange:
             self._kernel.watch_queue(order.slot, 1)
 
     def _watch(self, order: VenueOrder, percent: int) -> None:
-        if order.slot is not None:
-            order.noted_lots = self._kernel.ahead(order.slot)
-            order.watch_lots = max(1, -(-order.noted_lots * percent // 100))
+        order.noted_lots = self.ahead(order) or 0
+        order.watch_lots = max(1, -(-order.noted_lots * percent // 100))
+        if isinstance(self.matching, L3Matching):
+            self.matching.watch(order)
+        elif order.slot is not None:
             self._kernel.watch_queue(order.slot, order.watch_lots)
+
+    def _moved(self, order: VenueOrder, ahead: int) -> None:
+        """A watched queue moved by what its order asked for."""
+        noted, order.noted_lots = order.noted_lots, ahead
+        self.tell(order.account, QueueMoved(order.id, noted, ahead, self.runtime.now_ns()))
 
     # ---------------------------------------------------------------- the tape moves
     def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None:

@@ -30,12 +30,16 @@ class L3Matching:
     def __init__(
         self, ledger: Ledger, claims: Claims, profile: VenueProfile, listener: BookListener | None = None
     ) -> None:
-        self.book = L3Book(listener)
+        self.book = L3Book(self)
+        self._listener = listener
         self._booking = Booking(ledger, claims)
         self.matches = 0
         """how many matches there were: each one's number is the evidence of its two fills"""
         self.on_rest: Callable[[VenueOrder], None] = lambda order: None
         """told of every order that joins a queue"""
+        self.on_queue: Callable[[VenueOrder, int], None] = lambda order, ahead_lots: None
+        """told when the lots in front of a watched order have moved by what it asked for (`VenueOrder.watch_lots`)"""
+        self._watched: dict[str, VenueOrder] = {}
         self._profile = profile
         self._resting: dict[str, VenueOrder] = {}
 
@@ -123,6 +127,25 @@ class L3Matching:
     def ahead(self, order: VenueOrder) -> int | None:
         """Lots in front of a resting order, None where it does not rest."""
         return self.book.ahead(order.venue_order_id)[0] if order.venue_order_id in self._resting else None
+
+    def watch(self, order: VenueOrder) -> None:
+        """Tell `on_queue` of this order's place from now on, while it rests."""
+        self._watched[order.venue_order_id] = order
+
+    # ---------------------------------------------------------------- the book tells (BookListener)
+    def on_level(self, side: int, price_i: int, lots: int) -> None:
+        if self._listener is not None:
+            self._listener.on_level(side, price_i, lots)
+        for name, order in list(self._watched.items()):
+            ahead_lots = self.ahead(order) if name in self.book.orders else None
+            if ahead_lots is None:
+                del self._watched[name]
+            elif abs(order.noted_lots - ahead_lots) >= order.watch_lots:
+                self.on_queue(order, ahead_lots)
+
+    def on_trade(self, aggressor: int, price_i: int, lots: int) -> None:
+        if self._listener is not None:
+            self._listener.on_trade(aggressor, price_i, lots)
 
     @property
     def resting(self) -> list[VenueOrder]:

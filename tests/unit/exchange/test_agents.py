@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -9,8 +10,10 @@ from agent_world import CORN, FEED_NS, RAIN, SHARE, START_NS, AgentWorld, S, age
 from worlds import coarse
 
 from execsim.core.errors import ConfigError
+from execsim.core.events import QueueMoved
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
 from execsim.core.order import MatchKind, Side
+from execsim.exchange import LatencyModel
 from execsim.exchange.agents import KINDS, Informed, MarketMaker, Momentum, Noise, Seat, Value, ValueModel
 from execsim.exchange.agents.market import Endowment
 from execsim.kernel import LOCAL, VENUE
@@ -222,6 +225,39 @@ def test_a_value_stays_inside_its_bounds_and_goes_nowhere_on_average() -> None:
     jumps = [model.jump(rng) for _ in range(20_000)]
     assert 0 not in jumps
     assert abs(sum(jumps)) < 4 * sum(j * j for j in jumps) ** 0.5
+
+
+def test_a_trader_hears_how_his_queue_moves() -> None:
+    """Exactly: orders in front that leave, shrink or fill count, orders behind do not."""
+    heard: list[tuple[int, int]] = []
+
+    async def visit(world: AgentWorld) -> None:
+        exchange, runtime = world.exchange, world.runtime
+        exchange.connect("trader", LatencyModel()).sink = lambda event: (
+            heard.append((event.before_lots // SHARE, event.ahead_lots // SHARE))
+            if isinstance(event, QueueMoved)
+            else None
+        )
+        first, second, third = (world.seat(name) for name in ("first", "second", "third"))
+        one = first.limit(1, 5000, 60 * SHARE)
+        two = second.limit(1, 5000, 40 * SHARE)
+        trader = replace(second, account="trader", holdings=world.ledger["trader"])
+        world.ledger.deposit("trader", "pUSD", 10**9)
+        ours = trader.limit(1, 5000, 10 * SHARE)
+        assert one is not None
+        assert two is not None
+        assert ours is not None
+        exchange.watch_queue("trader", ours.id, 25)
+        behind = third.limit(1, 5000, 500 * SHARE)
+        assert behind is not None
+        third.cancel(behind)
+        first.cancel(one)
+        third.take(-1, 10 * SHARE)  # 10 of the 25 asked for: nothing is said
+        third.take(-1, 20 * SHARE)
+        await runtime.sleep(S)
+
+    AgentWorld(seconds=2).run(visit)
+    assert heard == [(100, 40), (40, 10)]
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
