@@ -1,4 +1,5 @@
-"""Operations a second of the L3 book, beside the lists of its referee; both must end with the same book."""
+"""Operations a second of the L3 book, beside the lists of its referee; both must end with the same book. And a whole market
+of agents on it: their decisions, order entry, money, market data, kernel."""
 
 from __future__ import annotations
 
@@ -6,12 +7,14 @@ import random
 from typing import Any
 
 import pytest
+from agent_world import AgentWorld, agents
 from naive_l3 import NaiveL3
 
+from execsim.exchange.agents import Informed, MarketMaker, Momentum, Noise
 from execsim.exchange.l3 import L3Book
 
 OPERATIONS = 200_000
-NAIVE_OPERATIONS = 2_000
+NAIVE_OPERATIONS = 20_000
 
 Operation = tuple[str, int, int, int, int]
 """what, id, side, price, lots"""
@@ -96,6 +99,26 @@ def test_fast(benchmark: Any, rate: Any) -> None:
 
 @pytest.mark.benchmark(group="L3 book")
 def test_naive(benchmark: Any, rate: Any) -> None:
-    """Fewer operations: every one of them sorts the whole book."""
+    """Fewer operations of the same flow: a market order sorts the whole side, a cancel looks through it."""
     rate("  the same on sorted lists", NAIVE_OPERATIONS, "ops/s")
     assert benchmark.pedantic(play_naive, (flow(NAIVE_OPERATIONS),), rounds=1).orders
+
+
+CROWD = [("noise", Noise(), 20), ("maker", MarketMaker(), 3), ("informed", Informed(), 3), ("momentum", Momentum(), 4)]
+
+
+@pytest.mark.benchmark(group="market of agents")
+def test_market_of_agents(benchmark: Any, figure: Any) -> None:
+    """Five minutes of thirty agents, nobody else."""
+
+    def run() -> AgentWorld:
+        return AgentWorld(populations=[agents(*kind) for kind in CROWD], seconds=300).run()
+
+    world = benchmark.pedantic(run, rounds=3)
+    orders = sum(seat._orders for seat in world.market.seats)
+    assert orders > 3_000
+    assert world.kernel.rows > orders
+    if benchmark.stats is not None:
+        median = benchmark.stats.stats.median
+        figure("agents: orders through book, entry, money and market data", orders / median, "orders/s")
+        figure("  rows of market data they make", world.kernel.rows / median, "rows/s")
