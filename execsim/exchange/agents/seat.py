@@ -23,7 +23,7 @@ Answer = Callable[[Any], None]
 
 
 class Entry(Protocol):
-    """The order entry an agent stands at. Answers come at once."""
+    """The order entry an agent stands at. Answers come at once, but for takers where the venue delays them."""
 
     def place(self, answer: Answer, order: VenueOrder) -> None: ...
 
@@ -65,7 +65,7 @@ class Seat:
         return self._place(side, price_i, lots, kind, TimeInForce.GTC)
 
     def take(self, side: int, lots: int, limit_i: int | None = None) -> int:
-        """Buy or sell at once up to `lots`, no worse than `limit_i`; returns what was filled."""
+        """Buy or sell at once up to `lots`, no worse than `limit_i`; returns what was filled at once."""
         before = self.position_lots
         kind = OrderType.MARKET if limit_i is None else OrderType.LIMIT
         self._place(side, limit_i, lots, kind, TimeInForce.IOC)
@@ -91,10 +91,10 @@ class Seat:
         )  # fmt: skip
         answers: list[Any] = []
         self.entry.place(answers.append, order)
-        if isinstance(answers[0], ExecError):
+        if answers and isinstance(answers[0], ExecError):
             self.refused += 1
             return None
-        return order if order.is_open else None
+        return order if order.is_open else None  # without an answer it waits out the venue's delay for takers
 
     def _leg(self, side: int, lots: int) -> tuple[Side, Outcome]:
         inst, free = self.instrument, self.holdings.free

@@ -90,6 +90,27 @@ def test_a_spot_market_of_agents(tmp_path: Path) -> None:
     assert one["latency_ns"]["feed"]["p50"] > 0
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "venues.polymarket.taker_delay_ms=250",
+        "faults=['engine_restart', 'lost_ack', 'duplicate_events', 'balance_lock']",
+        "faults=['tick_change', 'cancel_only', 'clock_skew', 'stream_freeze', 'early_expiry']",
+        "venues.polymarket.resolution.delay_s=5",
+    ],
+)
+def test_the_venue_in_front_of_agents_is_the_same(setting: str) -> None:
+    """Delays, faults and resolutions act as on a tape; money is conserved and no claim is left."""
+    settings = ["agents.duration_s=60", setting]
+    done = run(model.load(SCENARIO, None, settings), "agents", SCENARIO.parent)
+    exchange = done.parts.venues["polymarket"].exchange
+    exchange.ledger.check()
+    assert not exchange.entry.open
+    assert not any(units for account in exchange.ledger.accounts.values() for units in account.reserved.values())
+    assert done.summary["fills"]["count"] > 0
+    assert done.summary["facts"]["agents"]["trades"] > 50
+
+
 def test_it_is_shown_with_every_default(tmp_path: Path) -> None:
     """What `execsim show` prints of it is the same scenario."""
     path = tmp_path / "shown.toml"
