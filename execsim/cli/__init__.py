@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from execsim.cli import data, explain, faults, run, show
+from execsim.cli import data, explain, facts, faults, run, show
 from execsim.core.errors import ExecError
 
 INTERRUPTED = 130
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.command("run")(run.command)
 app.command("show")(show.command)
+app.command("facts")(facts.command)
 app.command("explain")(explain.command)
 app.command("faults")(faults.command)
 app.add_typer(data.app, name="data")

@@ -84,10 +84,12 @@ class MatchKind(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What kind of tape row a fill rests on."""
+    """What a fill rests on: the kind of tape row, or another order of the same run."""
 
     RECORDED = "recorded"
     INFERRED = "inferred"
+    MATCHED = "matched"
+    """Somebody stood on the other side (agents): nothing was modelled."""
 
 
 @dataclass(slots=True)
@@ -200,8 +202,8 @@ class FillStatus(StrEnum):
 class Fill:
     """One execution. `cash` > 0 is money received, < 0 paid, in quote units, without `fee` (also quote units).
 
-    `price_i` is in the price of the traded outcome. `row_seq` is the tape row that is the evidence, None where a real
-    venue reported the fill.
+    `price_i` is in the price of the traded outcome. `row_seq` is the tape row that is the evidence (the number of the
+    match, where it was MATCHED), None where a real venue reported the fill.
     """
 
     id: FillId

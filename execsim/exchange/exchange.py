@@ -22,6 +22,7 @@ from execsim.exchange.chain import Chain, ChainModel
 from execsim.exchange.claims import Claims
 from execsim.exchange.entry import OrderEntry, TakerDelay
 from execsim.exchange.faults.desk import FaultDesk
+from execsim.exchange.l3_matching import L3Matching
 from execsim.exchange.latency import LatencyModel
 from execsim.exchange.limits import VenueLimits
 from execsim.exchange.line import Line, Sent
@@ -52,7 +53,9 @@ class ExchangeModel:
 class Exchange:
     """One venue. `markets` maps the kernel's market index to its instrument; indices of other venues are absent.
 
-    Accounts get a connection by `connect`. The ledger's books balance at any moment (`ledger.check`).
+    Liquidity is the tape's, unless `book` makes one of orders that meet each other (agents), on this ledger. Accounts get a
+    connection by `connect`; who stands at the exchange itself (agents) uses `entry`. The ledger's books balance at any
+    moment (`ledger.check`).
     """
 
     def __init__(
@@ -64,8 +67,12 @@ class Exchange:
         profile: VenueProfile,
         model: ExchangeModel | None = None,
         trace: Trace | None = None,
+        book: Callable[[Ledger, Claims], L3Matching] | None = None,
     ) -> None:
         model = model or ExchangeModel()
+        if book is not None and model.chain is not None:
+            what = f"venue {venue_id}: settlement on chain of orders that meet each other"
+            raise ConfigError(what, "a match of agents is final at once: set settlement.enabled = false")
         self.runtime = runtime
         self.venue_id = venue_id
         self.profile = profile
@@ -80,7 +87,9 @@ class Exchange:
         self.limits = VenueLimits(venue_id, profile)
         self.faults = FaultDesk(runtime, venue_id)
         self.gate = Gate(venue_id, profile, kernel)
-        self.matching = TapeMatching(kernel, self.ledger, self.claims, profile)
+        self.matching: TapeMatching | L3Matching = (
+            TapeMatching(kernel, self.ledger, self.claims, profile) if book is None else book(self.ledger, self.claims)
+        )
         self.chain = None
         if model.chain is not None:
             self.chain = Chain(runtime, self.ledger, model.chain, venue_id, self.tell, self._undo, self.trace)
@@ -98,6 +107,8 @@ class Exchange:
         self._fails: list[int] = []
         self._watches: dict[OrderId, int] = {}
         self.matching.on_rest = self._rests
+        if isinstance(self.matching, L3Matching):
+            self.matching.on_queue = self._moved
         self.mute: Callable[[Sequence[str], bool], None] = lambda markets, tell_gap: None
         """stops the trader's market data (the tape task sets it)"""
         self.unmute: Callable[[Sequence[str]], None] = lambda markets: None
@@ -142,6 +153,7 @@ class Exchange:
         self.ledger.deposit(account, asset, amount)
 
     def _undo(self, order: VenueOrder, fill: Fill, counter_account: str) -> None:
+        assert isinstance(self.matching, TapeMatching)
         self.matching.undo(order, fill, counter_account)
 
     def seen(self, account: str, market: str) -> tuple[list[Resting], Levels, Levels] | None:
@@ -159,10 +171,16 @@ class Exchange:
         return resting, list(kernel.available(index, 1)), list(kernel.available(index, -1))
 
     # ---------------------------------------------------------------- queue positions
+    def ahead(self, order: VenueOrder) -> int | None:
+        """Lots in front of a resting order, None where it does not rest."""
+        if isinstance(self.matching, L3Matching):
+            return self.matching.ahead(order)
+        return None if order.slot is None else self._kernel.ahead(order.slot)
+
     def watch_queue(self, account: str, order_id: OrderId, percent: int) -> None:
         """Tell the account when its order's place has moved by `percent` of the lots ahead, from when it rests."""
         order = self.entry.find(order_id)
-        if order is not None and order.account == account and order.slot is not None:
+        if order is not None and order.account == account and self.ahead(order) is not None:
             self._watch(order, percent)
         else:
             self._watches[order_id] = percent
@@ -176,19 +194,28 @@ class Exchange:
             self._kernel.watch_queue(order.slot, 1)
 
     def _watch(self, order: VenueOrder, percent: int) -> None:
-        if order.slot is not None:
-            order.noted_lots = self._kernel.ahead(order.slot)
-            order.watch_lots = max(1, -(-order.noted_lots * percent // 100))
+        order.noted_lots = self.ahead(order) or 0
+        order.watch_lots = max(1, -(-order.noted_lots * percent // 100))
+        if isinstance(self.matching, L3Matching):
+            self.matching.watch(order)
+        elif order.slot is not None:
             self._kernel.watch_queue(order.slot, order.watch_lots)
+
+    def _moved(self, order: VenueOrder, ahead: int) -> None:
+        """A watched queue moved by what its order asked for."""
+        noted, order.noted_lots = order.noted_lots, ahead
+        self.tell(order.account, QueueMoved(order.id, noted, ahead, self.runtime.now_ns()))
 
     # ---------------------------------------------------------------- the tape moves
     def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None:
         """Resting orders were filled by a tape row, at its venue time."""
+        assert isinstance(self.matching, TapeMatching)
         for own in fills:
             self.entry.executed([self.matching.make(own, row)])
 
     def on_queue(self, market: int, moves: list[tuple[int, int, int]], row: Row) -> None:
         """Queues that somebody watches moved: (kernel's number, ahead before, ahead now)."""
+        assert isinstance(self.matching, TapeMatching)
         for slot, before, ahead in moves:
             order = self.matching.by_slot.get(slot)
             if order is None:
@@ -224,7 +251,8 @@ class Exchange:
         self.contracts.payoffs[instrument.market] = payoff_i
         paid = self.model.resolution.auto_redeem
         if paid:
-            for account in self._lines:
+            venues_own = (Ledger.STREET, Ledger.FEES, Ledger.MINT)
+            for account in [name for name in self.ledger.accounts if name not in venues_own]:
                 settle(self.ledger, account, instrument, payoff_i)
         self.tell_all(MarketResolved(MarketId(instrument.market), payoff_i, self.runtime.now_ns(), paid))
 

@@ -124,7 +124,7 @@ class TapeMarket:
                 continue
             if kernel.now_ns > runtime.now_ns():
                 await runtime.sleep_until(kernel.now_ns, Priority.TAPE)
-            self._publish(why)
+            self.publish(why)
         self.done = True
 
     def mute(self, markets: Sequence[str], tell_gap: bool) -> None:
@@ -154,7 +154,8 @@ class TapeMarket:
             self._sink.on_book(market, now_ns)
             self._sink.on_top(market, now_ns)
 
-    def _publish(self, why: Stop) -> None:
+    def publish(self, why: Stop) -> None:
+        """Tell venue or strategy side why the kernel stopped."""
         kernel, sink = self._kernel, self._sink
         index = kernel.stop_market
         market, now_ns = self._markets[index], kernel.now_ns

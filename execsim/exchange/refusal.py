@@ -25,6 +25,7 @@ NEUTRAL: Final = {
     "order_gone": ("GONE", "order not found or already done"),
     "order_delayed": ("DELAYED", "order is waiting to be matched and cannot be changed"),
     "hold": ("HOLD", "price {price} is above the price {hold} its money was set aside for"),
+    "self_trade": ("SELF_TRADE", "order would trade with another order of the same account"),
     "bound": ("BOUND", "price x size {value} is beyond what the venue can book"),
 }
 

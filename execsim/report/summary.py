@@ -27,6 +27,18 @@ ESTIMATES: Final = {"rebates_estimate": "rebates", "rewards_estimate": "rewards"
 RATIO_KEYS: Final = ("coverage", "ratio", "share", "good")
 """Names a ratio goes by where coverage has several figures a market. Ratios are floats or decimal strings, never ints."""
 
+FACTS: Final = {
+    "trades": "trades",
+    "spread_ticks": "ticks of spread",
+    "depth": "depth at the touch",
+    "return_kurtosis": "kurtosis of returns",
+}
+LAGGED: Final = {
+    "sign_autocorrelation": "autocorrelation of signs",
+    "abs_return_autocorrelation": "of absolute returns (lags 1 and 10)",
+}
+"""Stylised facts shown, and their titles; the second by lag."""
+
 SIGNED: Final = ("realised", "unrealised", "net")
 """Columns of PnL shown with their sign; fees and rebates are amounts."""
 
@@ -146,6 +158,17 @@ def latency(summary: Mapping[str, Any]) -> Section | None:
     return _grid("Latency", _of(summary, "latency_ns"), name="all", show=duration)
 
 
+def facts(summary: Mapping[str, Any]) -> Section | None:
+    """Stylised facts of the market that agents made, as names and values; autocorrelations by their lag."""
+    rows: list[tuple[str, str]] = []
+    for held in _of(summary, "facts").values():
+        rows += [(title, number(held[key])) for key, title in FACTS.items() if held.get(key) is not None]
+        for key, title in LAGGED.items():
+            values = [number(value) for value in _of(held, key).values() if value is not None]
+            rows += [(title, " and ".join(values))] if values else []
+    return Section("Market", ("", "value"), tuple(rows)) if rows else None
+
+
 def metrics(summary: Mapping[str, Any]) -> Section | None:
     """Metric names stand as they are exported, e.g. exec.orders_placed."""
     rows = tuple((str(name), number(value)) for name, value in _of(summary, "metrics").items())
@@ -162,6 +185,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         latency(summary),
         positions(summary),
         coverage(summary),
+        facts(summary),
         metrics(summary),
     )
     return [section for section in made if section is not None]

@@ -32,13 +32,20 @@ from execsim.exchange import (
     LognormalLatency,
     SimulatedVenue,
 )
+from execsim.exchange.account import Ledger
+from execsim.exchange.agents.market import AgentMarket
+from execsim.exchange.claims import Claims
+from execsim.exchange.l3_feed import L3Feed
+from execsim.exchange.l3_matching import L3Matching
 from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
+from execsim.exchange.resting import VenueOrder
 from execsim.exchange.trace import Trace, Write, WrittenTrace
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
 from execsim.market import Books
-from execsim.ports import Journal, Rng, Runtime
+from execsim.ports import Journal, Rng, Runtime, VenueProfile
 from execsim.scenario import model
+from execsim.scenario.agents import agent_market, agents_manifest
 from execsim.scenario.policies import load_policies, policies_of
 from execsim.scenario.script import load_script
 from execsim.scenario.strategies import Run as StrategyRun
@@ -106,6 +113,8 @@ def load_data(scenario: model.Scenario, folder: Path) -> Loaded:
     tapes = [_tape(item, scenario.seed, folder) for item in scenario.data]
     manifests = [load_manifest(tape) for tape in tapes]
     shifts = [_shift_ns(item, manifest) for item, manifest in zip(scenario.data, manifests, strict=True)]
+    if scenario.agents is not None:
+        manifests, shifts = [agents_manifest(scenario.agents, scenario.markets[0].market, scenario.seed)], [0]
     markets = [_market(item, manifests, shifts) for item in scenario.markets]
     _check_apart(markets)
     known = {market.id: coverage(manifests[market.tape])[market.info.market] for market in markets}
@@ -208,6 +217,7 @@ class Parts:
     strategy: StrategyRun
     params: Mapping[str, Any]
     traded: tuple[str, ...]
+    agents: AgentMarket | None = None
 
 
 class Shifted:
@@ -250,6 +260,12 @@ class Feed:
         """One delay, for an event that is not on the tape."""
         return self._latency.draw(self._rng)
 
+    def message(self) -> int:
+        """One delay of a message that no tape holds (agents), counted."""
+        delay_ns = self._latency.draw(self._rng)
+        self._drawn.add(delay_ns)
+        return delay_ns
+
 
 def join(
     scenario: model.Scenario,
@@ -263,12 +279,21 @@ def join(
 
     Errors: ConfigError and DataError naming what in the scenario is wrong."""
     kernel = Replay(
-        [_span(market) for market in loaded.markets],
+        [span_of(market) for market in loaded.markets],
         proportional=scenario.exchange.queue == "proportional",
         inferred=INFERRED[scenario.tape.inferred_trades],
     )
     engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
-    venues = _venues(scenario, loaded, runtime, kernel, _tracer(loaded, runtime, kernel, trace))
+    drawn = LatencyStats()
+    feeds: dict[str, Feed] = {}
+    made = None
+    if scenario.agents is not None:
+        name = loaded.markets[0].instrument.venue
+        feeds[name] = Feed(latency_of(_venue(scenario, name).feed), runtime.rng(f"{name}.feed.0"), drawn)
+        made = L3Feed(runtime, kernel, 0, feeds[name].message)
+    venues: dict[str, SimulatedVenue] = {}
+    tracer = _tracer(loaded, runtime, lambda order: venues[order.instrument.venue].exchange.ahead(order), trace)
+    venues |= _venues(scenario, loaded, runtime, kernel, tracer, made)
     for venue in venues.values():
         engine.register_adapter(venue)
     _fund(scenario, loaded, venues, engine)
@@ -278,8 +303,6 @@ def join(
     engine.attach_books(books)
     risk = _risk(scenario.risk, folder, names)
     engine.set_risk_engine(risk)
-    drawn = LatencyStats()
-    feeds: dict[str, Feed] = {}
     streams = []
     for number, tape in enumerate(loaded.tapes):
         on_tape = {m.index: i for i, m in enumerate(loaded.markets) if m.tape == number}
@@ -294,13 +317,24 @@ def join(
         streams.append(TapeStream(Shifted(reader_of_tape, loaded.shifts_ns[number]), indices, feed))
     traded = tuple(scenario.strategy.markets or names)
     strategy, params = _strategy(scenario.strategy, loaded, folder)
-    return Parts(loaded, kernel, engine, risk, venues, books, reader, streams, drawn, feeds, strategy, params, traded)
+    parts = Parts(loaded, kernel, engine, risk, venues, books, reader, streams, drawn, feeds, strategy, params, traded)
+    if scenario.agents is not None and made is not None:
+        instrument = loaded.markets[0].instrument
+        exchange = venues[instrument.venue].exchange
+        parts.agents = agent_market(scenario.agents, runtime, exchange, instrument, made, loaded.end_ns)
+    return parts
 
 
-def _span(market: LoadedMarket) -> MarketSpan:
+def span_of(market: LoadedMarket) -> MarketSpan:
+    """What the kernel must know of a market."""
     info, inst = market.info, market.instrument
     end = inst.one_i if inst.kind is InstrumentKind.BINARY else None
     return MarketSpan(info.price_gcd_i, info.size_gcd_lots, inst.tick_i, end)
+
+
+def _book(listener: L3Feed, profile: VenueProfile) -> Callable[[Ledger, Claims], L3Matching]:
+    """Makes the book of an agents' market, on the ledger of its exchange."""
+    return lambda ledger, claims: L3Matching(ledger, claims, profile, listener)
 
 
 def _venue(scenario: model.Scenario, name: str) -> model.Venue:
@@ -315,7 +349,9 @@ def latency_of(item: model.Latency) -> LatencyKind:
     return LognormalLatency(ns, str(item.sigma))
 
 
-def _tracer(loaded: Loaded, runtime: Runtime, kernel: Replay, write: Write | None) -> Trace | None:
+def _tracer(
+    loaded: Loaded, runtime: Runtime, ahead: Callable[[VenueOrder], int | None], write: Write | None
+) -> Trace | None:
     """A trace that begins with how the integers of each market read."""
     if write is None:
         return None
@@ -324,12 +360,13 @@ def _tracer(loaded: Loaded, runtime: Runtime, kernel: Replay, write: Write | Non
         units = {"price_unit": inst.grid.price_unit, "lot": inst.grid.lot, "quote_unit": inst.quote.unit}
         body = {"market": market.id, "quote": inst.quote.name, **{key: str(unit) for key, unit in units.items()}}
         write("market", loaded.start_ns, "", body)
-    return WrittenTrace(write, runtime.now_ns, lambda order: None if order.slot is None else kernel.ahead(order.slot))
+    return WrittenTrace(write, runtime.now_ns, ahead)
 
 
 def _venues(
-    scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay, trace: Trace | None
+    scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay, trace: Trace | None, made: L3Feed | None
 ) -> dict[str, SimulatedVenue]:
+    """`made`: market data of an agents' market, None where the tape moves it."""
     venues = {}
     binary = {m.id: m.instrument.venue for m in loaded.markets if m.instrument.complement is not None}
     events: dict[str, list[Event]] = neg_risk_events(scenario.events, binary)
@@ -340,7 +377,9 @@ def _venues(
         faults = [fault for fault in scenario.faults if fault.venue in (None, name)]
         delay = taker_delay(item.taker_delay_ms, item.taker_delay_acks)
         model = exchange_model(item.settlement, item.resolution, delay, events.get(name, ()), faults)
-        exchange = Exchange(runtime, kernel, name, markets, plugins.venue(name).profile, model, trace)
+        profile = plugins.venue(name).profile
+        book = None if made is None else _book(made, profile)
+        exchange = Exchange(runtime, kernel, name, markets, profile, model, trace, book)
         for fault in faults:
             exchange.faults.plan(fault.build(), fault.schedule())
         venues[name] = SimulatedVenue(exchange, legs)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from execsim.core.errors import ConfigError
+from execsim.scenario.agents import AgentsSection
 from execsim.scenario.section import Amount, Number, Section
 from execsim.scenario.venue import Fault, NegRiskEvent, Resolution, Settlement, read_faults
 
@@ -165,7 +166,8 @@ class Scenario(Section):
 
     title: str = ""
     seed: int = Field(7, ge=0)
-    data: list[Data] = Field(min_length=1)
+    data: list[Data] = Field([], description="recordings; none where `agents` make the market")
+    agents: AgentsSection | None = None
     markets: list[Market] = Field(min_length=1)
     venues: dict[str, Venue] = {}
     exchange: Exchange = Exchange()
@@ -179,6 +181,16 @@ class Scenario(Section):
     strategy: Strategy
     journal: Journal = Journal()
     notes: list[str] = Field([], description="assumptions a reader of the results must know")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Scenario:
+        if bool(self.data) == (self.agents is not None):
+            raise ValueError("name either data (recordings) or agents (a market they make)")
+        if self.agents is not None and len(self.markets) != 1:
+            raise ValueError(f"agents make one market, the scenario names {len(self.markets)}")
+        if self.agents is not None and self.markets[0].resolve is not None:
+            raise ValueError("markets.0.resolve: a market of agents resolves by agents.resolve")
+        return self
 
     @model_validator(mode="after")
     def _names_agree(self) -> Scenario:

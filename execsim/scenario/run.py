@@ -16,9 +16,10 @@ from execsim.core.units import NS_PER_S
 from execsim.engine.context import Context
 from execsim.exchange import SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
-from execsim.kernel import LOCAL
+from execsim.kernel import LOCAL, VENUE
 from execsim.ports import Journal, Priority
 from execsim.report.explain import JOURNAL, TRACE
+from execsim.report.facts import BookWatch, facts
 from execsim.report.run import EquitySampler, PriceSampler, RunRecord
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
@@ -31,6 +32,8 @@ DRAIN_NS: Final = 10 * NS_PER_S
 """Virtual time after the last row in which answers on their way still arrive."""
 SETTLE_ROUNDS_MAX: Final = 400
 """Rounds of DRAIN_NS that a run's end waits for the chain: longer than the slowest settlement a scenario may ask for."""
+LOOK_NS: Final = NS_PER_S
+"""How often the book of an agents' market is looked at for its stylised facts."""
 SAMPLES: Final = 2_000
 """Equity and price samples of a run."""
 
@@ -124,6 +127,8 @@ class _Session:
         quotes = list(dict.fromkeys(m.instrument.quote.name for m in parts.loaded.markets))
         self._equity = EquitySampler([m.id for m in parts.loaded.markets], quotes)
         self._prices = {m.id: PriceSampler() for m in parts.loaded.markets}
+        self._watch = BookWatch()
+        """the book of an agents' market, for its stylised facts"""
 
     async def main(self) -> None:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
@@ -140,8 +145,11 @@ class _Session:
         )
         strategy = runtime.spawn(parts.strategy(context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
+        if parts.agents is not None:
+            parts.agents.tell(tape.publish)
+            runtime.spawn(self._look(), "facts", daemon=True)
         accruing = self._accruals.start()
-        await runtime.spawn(tape.run(), "tape").join()
+        await runtime.spawn((parts.agents or tape).run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
         for task in (sampler, *accruing):
             task.cancel()
@@ -152,6 +160,8 @@ class _Session:
         await runtime.sleep(DRAIN_NS)
         await self._settle()
         strategy.cancel()
+        if parts.agents is not None:
+            parts.agents.close()
         for venue in parts.venues.values():
             venue.ledger.check()
 
@@ -226,6 +236,20 @@ class _Session:
             self._take_sample()
             await self._runtime.sleep_until(self._runtime.now_ns() + step, Priority.LAST)
 
+    async def _look(self) -> None:
+        """Once a second, while the market is open."""
+        while self._runtime.now_ns() < self._parts.loaded.end_ns:
+            await self._runtime.sleep_until(self._runtime.now_ns() + LOOK_NS, Priority.LAST)
+            self._watch.add(self._parts.kernel.best(VENUE, 0))
+
+    def _facts(self) -> dict[str, Any]:
+        parts = self._parts
+        if parts.agents is None:
+            return {}
+        market = parts.loaded.markets[0]
+        found = facts(self._watch, parts.agents.feed.aggressors, market.instrument, LOOK_NS / NS_PER_S)
+        return {"facts": {market.id: found}}
+
     def _take_sample(self) -> None:
         now_ns, engine, books = self._runtime.now_ns(), self._parts.engine, self._parts.books
         for market, sampler in self._prices.items():
@@ -244,6 +268,7 @@ class _Session:
         found = ((market.id, parts.engine.view.mark_i(market.id)) for market in loaded.markets)
         marks = {name: mark_i for name, mark_i in found if mark_i is not None}
         summary = summarise(self._scenario, self._name, parts, self._tally, self._journal.digest(), marks, wall_s)
+        summary |= self._facts()
         summary |= self._accruals.summary()
         record = RunRecord(
             scenario=self._name,

@@ -180,8 +180,11 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
         if market.resolve is not None:
             source = f" ({market.resolve.source})" if market.resolve.source else ""
             said.append(f"{market.id}: payoff {market.resolve.payoff} is stated by the scenario, not recorded{source}")
-    for item, manifest in zip(scenario.data, parts.loaded.manifests, strict=True):
+    for number, manifest in enumerate(parts.loaded.manifests):
         said += manifest.notes
+        if not scenario.data:
+            continue  # made by agents
+        item = scenario.data[number]
         if item.start_at is not None:
             what = item.tape or ", ".join(item.sources) or "synthetic rows"
             said.append(f"{what} is replayed as if it began at {item.start_at.isoformat()}")

@@ -26,6 +26,7 @@ SETTINGS: dict[str, list[str]] = {
     "two_venues": [],
     "handwritten": [],
     "synthetic_million": ["data.0.synthetic_rows=20000"],
+    "agents_binary": ["agents.duration_s=90"],
 }
 """Shipped scenario -> what is changed to keep its test short."""
 

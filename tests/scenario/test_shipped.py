@@ -83,7 +83,7 @@ def test_it_says_all_it_should(name: str, finished: Any) -> None:
         assert type(group["count"]) is int
         assert is_money(group["size"])
         assert all(is_money(text) for text in group["pnl"].values())
-    assert set(held["fills"]["by_evidence"]) <= {"recorded", "inferred"}
+    assert set(held["fills"]["by_evidence"]) <= {"recorded", "inferred", "matched"}
     for row in (held["pnl"], *(row for row in held["pnl"].values() if isinstance(row, dict))):
         assert all(is_money(row[key]) for key in PNL)
     for position in held["positions"].values():
@@ -170,6 +170,36 @@ def test_inferred_prints_are_said_to_be_inferred(name: str, finished: Any) -> No
     assert told == ("polymarket" in name or name == "two_venues")
     if told:
         assert "queue_drained" not in summary["fills"]["by_cause"] or name == "two_venues"
+
+
+def test_a_market_of_agents_has_somebody_on_the_other_side(finished: Any, regenerate: Any) -> None:
+    """Every fill of ours is a match; when all is over nobody holds a claim, a token or an order."""
+    done = finished["agents_binary"]
+    assert set(done.summary["fills"]["by_evidence"]) == {"matched"}
+    exchange = done.parts.venues["polymarket"].exchange
+    assert not exchange.entry.open
+    assert not exchange.matching.book.orders
+    for name, account in exchange.ledger.accounts.items():
+        assert not any(account.reserved.values()), name
+        tokens = [units for asset, units in account.balances.items() if asset != "pUSD"]
+        assert not any(tokens), name
+        assert all(units >= 0 for units in account.balances.values()), name
+    assert exchange.ledger["mint"].balances["pUSD"] == 0
+    other = regenerate.finish("agents_binary", seed=8).summary
+    assert other["journal_sha256"] != done.summary["journal_sha256"]
+    assert other["data_sha256"] != done.summary["data_sha256"]
+
+
+def test_our_own_impact_is_real(finished: Any, regenerate: Any) -> None:
+    """The same market without us is another market: who meets us does not meet somebody else."""
+    with_us, without = (
+        finished["agents_binary"],
+        regenerate.finish("agents_binary", "strategy.params.max_position=0.01"),
+    )
+    assert without.summary["fills"]["count"] == 0
+    traded = [done.parts.agents.feed.aggressors for done in (with_us, without)]
+    assert traded[0] != traded[1]
+    assert traded[0][:3] == traded[1][:3]
 
 
 def test_a_stated_payoff_is_paid_and_said_to_be_stated(finished: Any) -> None:

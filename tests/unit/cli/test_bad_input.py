@@ -413,6 +413,6 @@ def test_as_a_process(scene: Any) -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith(f"execsim: ConfigError: {scene.scenario}: unknown key titel; known keys: data,")
+    assert done.stderr.startswith(f"execsim: ConfigError: {scene.scenario}: unknown key titel; known keys: agents,")
     assert done.stderr.count("\n") == 1
     assert not scene.out.parent.exists()

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execsim.core.errors import ConfigError
-from execsim.core.quantile import QUANTILE_MAX, QuantileTable, lognormal_quantiles, normal_quantiles
+from execsim.core.quantile import (
+    QUANTILE_MAX,
+    QuantileTable,
+    exponential_quantiles,
+    lognormal_quantiles,
+    normal_quantiles,
+)
 
 raws = st.integers(0, 2**64 - 1)
 
@@ -119,3 +125,21 @@ def test_the_answer_may_be_changed_by_its_owner() -> None:
 def test_a_bad_lognormal_is_refused(median_ns: int, sigma: str, k: int, max_ns: int) -> None:
     with pytest.raises(ConfigError, match="lognormal"):
         lognormal_quantiles(median_ns, sigma, k, max_ns)
+
+
+def test_exponential_quantiles_are_those_of_the_formula() -> None:
+    values = exponential_quantiles(1_000_000)
+    assert len(values) == 1025
+    assert values[0] == 0
+    assert values[512] == 693_147  # the median is mean x ln 2
+    assert values[-1] == 7_624_619  # mean x ln 2048
+    table = QuantileTable(values)
+    step = 2**64 // 100_000
+    assert sum(table.draw(i * step) for i in range(100_000)) / 100_000 == pytest.approx(1_000_000, rel=0.001)
+
+
+def test_exponential_quantiles_are_bounded() -> None:
+    assert exponential_quantiles(1_000, max_ns=2_000)[-1] == 2_000
+    for mean, k in ((0, 10), (2**42 + 1, 10), (1, 0), (1, 21)):
+        with pytest.raises(ConfigError, match="exponential of mean"):
+            exponential_quantiles(mean, k)

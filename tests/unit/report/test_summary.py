@@ -155,3 +155,21 @@ def test_many_markets_stay_compact() -> None:
 
 def test_an_empty_summary_prints() -> None:
     assert printed({})
+
+
+def test_facts_of_a_made_market_are_one_line() -> None:
+    held = {
+        "trades": 3726, "spread_ticks": 1.25, "depth": None, "return_kurtosis": 8.7,
+        "sign_autocorrelation": {"1": 0.19, "10": 0.07}, "abs_return_autocorrelation": {"1": None, "10": None},
+    }  # fmt: skip
+    section = read.facts({"facts": {"agents": held}})
+    assert section is not None
+    assert section.rows == (
+        ("trades", "3,726"),
+        ("ticks of spread", "1.25"),
+        ("kurtosis of returns", "8.7"),
+        ("autocorrelation of signs", "0.19 and 0.07"),
+    )
+    assert read.facts({}) is None
+    text = printed({"facts": {"agents": held}})
+    assert "3,726 trades · 1.25 ticks of spread" in text
