@@ -33,6 +33,8 @@ from execsim.kernel.layout import (
     PUB_ASK_LOTS,
     PUB_BID,
     PUB_BID_LOTS,
+    REFILL,
+    REFILL_REFRESH,
     RESYNCED,
     ROWS,
     SPILL_NEED,
@@ -94,10 +96,12 @@ def room(state: Array, markets: Array, ladders: Array, spill: Array, record: int
 
 
 @inner
-def start_snapshot(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, flags: int) -> None:
+def start_snapshot(
+    state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, record: int, flags: int
+) -> None:
     lost = not markets[record, HAS_BOOK] or flags & F_RESYNC != 0
     for side in range(2):
-        clear(ladders, pool, spill, 2 * record + side, lost)
+        clear(ladders, pool, spill, 2 * record + side, lost or state[REFILL] == REFILL_REFRESH)
     markets[record, IN_SNAPSHOT] = 1
     markets[record, RESYNCED] = 1 if lost else 0
 
@@ -120,7 +124,7 @@ def apply_book(
 ) -> int:  # fmt: skip
     """Apply one book row to one view; returns the lots shown at that price before, or NO_ROOM: grow, then apply again."""
     if kind == K_SNAPSHOT and flags & F_FIRST:
-        start_snapshot(markets, ladders, pool, spill, record, flags)
+        start_snapshot(state, markets, ladders, pool, spill, record, flags)
     before = 0
     if side != 0:
         ladder = 2 * record + (BIDS if side > 0 else ASKS)
@@ -132,7 +136,7 @@ def apply_book(
             return NO_ROOM
     if kind == K_SNAPSHOT and flags & F_LAST:
         for ladder in range(2 * record, 2 * record + 2):
-            forget_gone(ladders, pool, spill, ladder)
+            forget_gone(state, ladders, pool, spill, ladder)
         markets[record, IN_SNAPSHOT] = 0
         markets[record, HAS_BOOK] = 1
     return before
@@ -311,5 +315,7 @@ def advance(
             local_at += 1
         if why:
             break
+    if why == HORIZON:
+        state[NOW] = max(state[NOW], horizon)
     state[VENUE_AT], state[LOCAL_AT] = venue_at, local_at
     return why

@@ -21,10 +21,11 @@ from typing import Final
 # state
 (
     VENUE_AT, VENUE_END, LOCAL_AT, LOCAL_END, NOW, ROWS, N_FILLS, STOP_ROW, STOP_VIEW, STOP_MARKET, TOP_MOVED,
-    QUEUE, INFERRED, SPILL_USED, SPILL_NEED,
-) = range(15)  # fmt: skip
-STATE_SIZE: Final = 16
-"""SPILL_NEED: entries the row that asked for GROW may add to the spill table."""
+    QUEUE, INFERRED, SPILL_USED, SPILL_NEED, REFILL, HALF_LIFE,
+) = range(17)  # fmt: skip
+STATE_SIZE: Final = 17
+"""NOW: time of the last row applied, or the horizon reached without one. SPILL_NEED: entries the row that asked for GROW
+may add to the spill table. HALF_LIFE in ns (REFILL_DECAY only)."""
 
 # market record; the first block means the same in both views
 (
@@ -35,11 +36,11 @@ MARKET_SIZE: Final = 19
 """OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none."""
 
 # ladder record
-OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK = range(7)
-LADDER_SIZE: Final = 7
+OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK, TOOK_NS = range(8)
+LADDER_SIZE: Final = 8
 """OFFSET into pool, WIDTH slots of it (0: not allocated), LOW the slot at OFFSET, BEST slot or NONE, TAKEN offset into
 pool of the consumption ledger (NONE on the strategy's side), SPILLED: entries in spill that may belong to it,
-TOOK: 1 once anything was taken from it."""
+TOOK: 1 once anything was taken from it, TOOK_NS: when, moved on by the half-lives that have been applied since."""
 
 # order record
 LIVE, MARKET_OF, SIDE_OF, PRICE_OF, LEFT, AHEAD, SEEN, NEXT = range(8)
@@ -62,6 +63,9 @@ CAUSE_QUEUE, CAUSE_THROUGH, CAUSE_CROSSED = 1, 2, 3
 
 # queue models
 RISK_AVERSE, PROPORTIONAL = 0, 1
+
+# refill models: how what we took from a level comes back
+REFILL_NEVER, REFILL_REFRESH, REFILL_DECAY, REFILL_OFF = 0, 1, 2, 3
 
 # what inferred prints may do
 INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE = 0, 1, 2

@@ -136,13 +136,15 @@ def sweep(state: Array, markets: Array, orders: Array, fills: Array) -> None:
 
 
 @jit
-def ahead_at(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, side: int, price: int) -> int:
+def ahead_at(
+    state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, record: int, side: int, price: int
+) -> int:
     """Lots ahead of an order that joins `price` now: what is displayed there, less what we took from it, never below 0."""
     if price % markets[record, STRIDE]:
         return 0
     ladder = 2 * record + (BIDS if side > 0 else ASKS)
     slot = price // markets[record, STRIDE]
-    return max(0, get(ladders, pool, spill, ladder, slot) - taken_at(ladders, pool, spill, ladder, slot))
+    return max(0, get(ladders, pool, spill, ladder, slot) - taken_at(state, ladders, pool, spill, ladder, slot))
 
 
 @inner
@@ -216,7 +218,7 @@ def on_opposite(
         return
     ladder = 2 * record + (ASKS if bid else BIDS)
     slot = price // markets[record, STRIDE]
-    left = lots - taken_at(ladders, pool, spill, ladder, slot)
+    left = lots - taken_at(state, ladders, pool, spill, ladder, slot)
     while order != NONE and left > 0:
         own = orders[order, PRICE_OF]
         if (own < price) if bid else (own > price):
@@ -242,7 +244,7 @@ def on_snapshot(
         bid = side == BIDS
         order = markets[record, OWN_BIDS if bid else OWN_ASKS]
         while order != NONE:
-            shown = ahead_at(markets, ladders, pool, spill, record, 1 if bid else -1, orders[order, PRICE_OF])
+            shown = ahead_at(state, markets, ladders, pool, spill, record, 1 if bid else -1, orders[order, PRICE_OF])
             if lost or orders[order, AHEAD] > shown:
                 orders[order, AHEAD] = shown
             orders[order, SEEN] = 0

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from execsim.core.errors import InternalError
+from execsim.core.errors import ConfigError, InternalError
 from execsim.core.order import Cause
 from execsim.kernel import layout as L
 from execsim.kernel.advance import advance
@@ -79,18 +79,30 @@ class Row(NamedTuple):
 class Replay:
     """Books, queue and own orders of every market of a run.
 
-    `proportional` chooses the queue model, `inferred` what inferred prints may do (layout.INFERRED_*). Sides are +1 (bids,
+    `proportional` chooses the queue model, `inferred` what inferred prints may do (layout.INFERRED_*), `refill` how what we
+    took from a level comes back (layout.REFILL_*; `half_life_ns` for REFILL_DECAY). Errors: ConfigError for a half-life
+    that is not positive. Sides are +1 (bids,
     buy) and -1 (asks, sell); views are layout.VENUE and layout.LOCAL; prices are price_i, sizes lots.
     """
 
     def __init__(
-        self, spans: Sequence[MarketSpan], *, proportional: bool = False, inferred: int = L.INFERRED_THROUGH
+        self,
+        spans: Sequence[MarketSpan],
+        *,
+        proportional: bool = False,
+        inferred: int = L.INFERRED_THROUGH,
+        refill: int = L.REFILL_NEVER,
+        half_life_ns: int = 0,
     ) -> None:
+        if refill == L.REFILL_DECAY and half_life_ns <= 0:
+            raise ConfigError(f"a half-life of {half_life_ns} ns", "refill by decay needs a positive one")
         count = len(spans)
         self.spans = tuple(spans)
         self._state: Int64 = np.zeros(L.STATE_SIZE, np.int64)
         self._state[L.QUEUE] = L.PROPORTIONAL if proportional else L.RISK_AVERSE
         self._state[L.INFERRED] = inferred
+        self.refill, self.half_life_ns = refill, half_life_ns
+        self._state[L.REFILL], self._state[L.HALF_LIFE] = refill, half_life_ns
         self._markets: Int64 = np.zeros((2 * count, L.MARKET_SIZE), np.int64)
         for column in (L.OWN_BIDS, L.OWN_ASKS, L.PUB_BID, L.PUB_ASK):
             self._markets[:, column] = L.NONE
@@ -142,7 +154,7 @@ class Replay:
 
     @property
     def now_ns(self) -> int:
-        """Time of the last row applied, by the clock of its view."""
+        """The kernel's clock: time of the last row applied by the clock of its view, or the horizon reached since."""
         return self._s[L.NOW]
 
     @property
@@ -227,7 +239,7 @@ class Replay:
         slot, stride, seen = self._l[ladder, L.BEST], self._m[record, L.STRIDE], 0
         while slot != L.NONE and (limit is None or seen < limit):
             shown = int(get(self._ladders, self._pool, self._spill, ladder, slot))
-            yield slot * stride, shown, int(taken_at(self._ladders, self._pool, self._spill, ladder, slot))
+            yield slot * stride, shown, int(taken_at(self._state, self._ladders, self._pool, self._spill, ladder, slot))
             slot = int(next_slot(self._ladders, self._pool, self._spill, ladder, slot))
             seen += 1
 
@@ -279,7 +291,7 @@ class Replay:
         if not self._free:
             self._grow_orders()
         order, record = self._free.pop(), 2 * market + L.VENUE
-        ahead = ahead_at(self._markets, self._ladders, self._pool, self._spill, record, side, price_i)
+        ahead = ahead_at(self._state, self._markets, self._ladders, self._pool, self._spill, record, side, price_i)
         self._orders[order] = (1, market, side, price_i, lots, ahead, 0, L.NONE)
         insert(self._markets, self._orders, record, order)
         return order

@@ -25,7 +25,17 @@ from execsim.engine.validate import ValidatorConfig
 from execsim.exchange import TRADER, ConstantLatency, KernelBooks, LatencyModel, LognormalLatency, SimulatedVenue
 from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
-from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
+from execsim.kernel import (
+    INFERRED_IGNORE,
+    INFERRED_THROUGH,
+    INFERRED_USE,
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
+    MarketSpan,
+    Replay,
+)
 from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime
 from execsim.scenario import model
@@ -43,6 +53,7 @@ from execsim.tape.store import load_manifest
 from execsim.tape.synth import synthetic_tape
 
 INFERRED: Final = {"ignore": INFERRED_IGNORE, "through": INFERRED_THROUGH, "use": INFERRED_USE}
+REFILL: Final = {"never": REFILL_NEVER, "refresh": REFILL_REFRESH, "decay": REFILL_DECAY, "off": REFILL_OFF}
 
 
 @dataclass(slots=True)
@@ -245,6 +256,8 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
         [_span(market) for market in loaded.markets],
         proportional=scenario.exchange.queue == "proportional",
         inferred=INFERRED[scenario.tape.inferred_trades],
+        refill=REFILL[scenario.exchange.refill],
+        half_life_ns=int(scenario.exchange.refill_half_life_ms * 1_000_000),
     )
     engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
     venues = _venues(scenario, loaded, runtime, kernel)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE
+from execsim.kernel import REFILL_DECAY, REFILL_NEVER, REFILL_OFF, REFILL_REFRESH
+from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_VENUE
 from execsim.tape.schema import Flag, Kind
 
 
@@ -26,6 +27,8 @@ class NaiveBook:
     proportional: bool = False
     inferred: int = 1
     quantum: int = 1
+    refill: int = REFILL_NEVER
+    half_life_ns: int = 0
     sides: dict[int, dict[int, int]] = field(default_factory=lambda: {1: {}, -1: {}})
     taken: dict[int, dict[int, int]] = field(default_factory=lambda: {1: {}, -1: {}})
     own: list[Own] = field(default_factory=list)
@@ -36,6 +39,9 @@ class NaiveBook:
     last: int = 0
     last_seq: int = 0
     arrivals: int = 0
+    now_ns: int = 0
+    took_ns: dict[int, int] = field(default_factory=dict)
+    """side -> when its ledger was begun, in whole half-lives up to now"""
 
     def best(self, side: int) -> int | None:
         prices = self.sides[side]
@@ -49,8 +55,22 @@ class NaiveBook:
         before = self.sides[side].pop(price, 0)
         if lots:
             self.sides[side][price] = lots
-        self.taken[side][price] = min(self.taken[side].get(price, 0), lots)
+        self.taken[side][price] = 0 if self.refill == REFILL_REFRESH else min(self.taken[side].get(price, 0), lots)
         return before
+
+    def take(self, side: int, price: int, lots: int) -> None:
+        if self.refill != REFILL_OFF:
+            self.taken[side][price] = self.taken[side].get(price, 0) + lots
+            self.took_ns.setdefault(side, self.now_ns)
+
+    def age(self, now_ns: int) -> None:
+        """Time passes: what we took halves every half-life."""
+        self.now_ns = now_ns
+        for side in self.took_ns if self.refill == REFILL_DECAY else ():
+            while now_ns - self.took_ns[side] >= self.half_life_ns:
+                self.taken[side] = {price: lots // 2 for price, lots in self.taken[side].items()}
+                whole = not any(self.taken[side].values()) and (now_ns - self.took_ns[side]) // self.half_life_ns
+                self.took_ns[side] += (whole or 1) * self.half_life_ns
 
     def shown(self, side: int, price: int) -> int:
         return max(0, self.sides[side].get(price, 0) - self.taken[side].get(price, 0))
@@ -68,6 +88,8 @@ class NaiveBook:
 
     def row(self, row: list[int], venue: bool) -> list[tuple[int, int, str, int]]:
         """Apply a row; returns own fills (name, lots, cause, left)."""
+        if venue:
+            self.age(row[TS_VENUE])
         kind, flags = row[KIND] & ((1 << KIND_BITS) - 1), row[KIND] >> KIND_BITS
         side, price, lots = row[SIDE], row[PRICE], row[SIZE]
         fills: list[tuple[int, int, str, int]] = []
@@ -89,8 +111,8 @@ class NaiveBook:
         if kind == Kind.SNAPSHOT and flags & Flag.FIRST:
             self.lost = not self.known or bool(flags & Flag.RESYNC)
             self.sides = {1: {}, -1: {}}
-            if self.lost:
-                self.taken = {1: {}, -1: {}}
+            if self.lost or self.refill == REFILL_REFRESH:
+                self.taken, self.took_ns = {1: {}, -1: {}}, {}
         if kind == Kind.BBO:
             before = self.sides[side].get(price, 0)
             old = self.best(side)
@@ -151,7 +173,7 @@ class NaiveBook:
             amount = min(own.left, left)
             if amount:
                 left -= self._fill(own, amount, "crossed_book", fills)
-                self.taken[-mine][price] = self.taken[-mine].get(price, 0) + amount
+                self.take(-mine, price, amount)
 
     def _reanchor(self, fills: list) -> None:  # type: ignore[type-arg]
         for own in self.own:

@@ -15,12 +15,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_book import NaiveBook, run_rows
 
-from execsim.kernel import LOCAL, VENUE, WATCH_BOOK, MarketSpan, Replay, Stop
+from execsim.kernel import (
+    LOCAL,
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
+    VENUE,
+    WATCH_BOOK,
+    MarketSpan,
+    Replay,
+    Stop,
+)
 from execsim.kernel.queue import mul_div
 from execsim.tape.rows import KIND_BITS, MARKET, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Flag, Kind
 
 PRICES = 30
+REFILLS = (REFILL_NEVER, REFILL_REFRESH, REFILL_DECAY, REFILL_OFF)
 
 
 def random_tape(rng: random.Random, count: int, markets: int, wide: bool) -> list[list[int]]:
@@ -61,16 +73,25 @@ def random_tape(rng: random.Random, count: int, markets: int, wide: bool) -> lis
     return rows
 
 
-def replay_against_naive(seed: int, wide: bool = False, proportional: bool = False, inferred: int = 1) -> str:
+def replay_against_naive(
+    seed: int, wide: bool = False, proportional: bool = False, inferred: int = 1, refill: int = REFILL_NEVER
+) -> str:
     """Run both on a random tape with random own orders and assert equality throughout; returns a digest of it all."""
     rng = random.Random(seed)
     markets, scale = rng.choice((1, 2)), 40_000 if wide else 1
     rows = random_tape(rng, 120, markets, wide)
-    naive = {(v, m): NaiveBook(proportional, inferred) for v in (VENUE, LOCAL) for m in range(markets)}
+    half_life = rng.choice((1, 7, 100))
+    naive = {
+        (v, m): NaiveBook(proportional, inferred, refill=refill, half_life_ns=half_life)
+        for v in (VENUE, LOCAL)
+        for m in range(markets)
+    }
     span = MarketSpan(
         stride=scale if wide and rng.random() < 0.3 else 1, quantum=1, tick_i=1, price_end_i=None if wide else 100
     )
-    kernel = Replay([span] * markets, proportional=proportional, inferred=inferred)
+    kernel = Replay(
+        [span] * markets, proportional=proportional, inferred=inferred, refill=refill, half_life_ns=half_life
+    )
     for m in range(markets):
         kernel.watch(m, WATCH_BOOK if rng.random() < 0.5 else 0)
     venue = np.array(sorted(rows, key=lambda r: r[TS_VENUE]), np.int64)
@@ -80,7 +101,7 @@ def replay_against_naive(seed: int, wide: bool = False, proportional: bool = Fal
     events = run_rows(sorted(rows, key=lambda r: r[TS_VENUE]), (TS_VENUE, TS_LOCAL))
     live: dict[int, int] = {}
     log: list[object] = []
-    done = 0
+    rows_end, done = max(row[TS_LOCAL] for row in rows), 0
     for name, now in enumerate([*actions, 2**60]):
         expected = []
         while done < len(events) and events[done][0] <= now:
@@ -123,20 +144,38 @@ def replay_against_naive(seed: int, wide: bool = False, proportional: bool = Fal
             rng.randrange(1, PRICES) * scale,
             rng.randrange(1, 30),
         )
+        book = naive[VENUE, m]
+        book.age(min(now, rows_end))
+        offered = list(kernel.available(m, side))
+        prices = sorted(book.sides[side], reverse=side > 0)
+        assert offered == [(p, book.shown(side, p)) for p in prices if book.shown(side, p)]
+        if offered and rng.random() < 0.7:
+            at, most = rng.choice(offered)
+            amount = rng.randrange(1, most + 1)
+            kernel.consume(m, side, at, amount)
+            book.take(side, at, amount)
         live[name] = kernel.rest(m, side, price, lots)
-        naive[VENUE, m].rest(name, side, price, lots)
+        book.rest(name, side, price, lots)
     assert kernel.rows == len(rows)
     return hashlib.sha256(repr(log).encode()).hexdigest()
 
 
-@given(seed=st.integers(0, 2**32), wide=st.booleans(), proportional=st.booleans(), inferred=st.sampled_from([0, 1, 2]))
+@given(
+    seed=st.integers(0, 2**32),
+    wide=st.booleans(),
+    proportional=st.booleans(),
+    inferred=st.sampled_from([0, 1, 2]),
+    refill=st.sampled_from(REFILLS),
+)
 @settings(max_examples=150, deadline=None)
-def test_the_kernel_equals_the_naive_model(seed: int, wide: bool, proportional: bool, inferred: int) -> None:
-    replay_against_naive(seed, wide, proportional, inferred)
+def test_the_kernel_equals_the_naive_model(
+    seed: int, wide: bool, proportional: bool, inferred: int, refill: int
+) -> None:
+    replay_against_naive(seed, wide, proportional, inferred, refill)
 
 
 def uncompiled(seeds: range) -> list[str]:
-    return [replay_against_naive(s, s % 2 == 1, s % 3 == 1, s % 3) for s in seeds]
+    return [replay_against_naive(s, s % 2 == 1, s % 3 == 1, s % 3, s % 4) for s in seeds]
 
 
 def test_the_kernel_equals_its_uncompiled_self() -> None:
