@@ -4,7 +4,7 @@ Few arrays, because each one passed to compiled code costs about 40 ns a call (m
 ones, because structured arrays cost 3 us a call.
 
     rows    (n, 8)   one tape row each: execsim.tape.rows
-    state   (S,)     cursors and counters of the pass
+    state   (S,)     cursors and counters of the pass, then the queue model's table
     markets (2M, _)  market m as the venue sees it at 2m, as the strategy sees it at 2m + 1
     ladders (4M, _)  one side of one book: 2 * (market record) + (0 bids, 1 asks)
     pool    (P,)     sizes by price slot, for every allocated ladder, and what we took from them
@@ -26,14 +26,21 @@ from typing import Final
 STATE_SIZE: Final = 17
 """NOW: time of the last row applied, or the horizon reached without one. SPILL_NEED: entries the row that asked for GROW
 may add to the spill table. HALF_LIFE in ns (REFILL_DECAY only)."""
+TABLE: Final = STATE_SIZE
+"""where the queue model's table begins, if it has one: behind the state, to spare an array"""
+TABLE_BITS: Final = 10
+SHARE_BITS: Final = 30
+LOG_BITS: Final = 40
+"""a table has 2**TABLE_BITS + 1 points, shares in units of 2**-SHARE_BITS, logarithms in units of 2**-LOG_BITS"""
 
 # market record; the first block means the same in both views
 (
     HAS_BOOK, IN_GAP, IN_SNAPSHOT, TICK, STATUS, LAST_PRICE, LAST_TS, LAST_SEQ, STRIDE, QUANTUM, WATCH,
-    PUB_BID, PUB_BID_LOTS, PUB_ASK, PUB_ASK_LOTS, OWN_BIDS, OWN_ASKS, RESYNCED, DIRTY,
-) = range(19)  # fmt: skip
-MARKET_SIZE: Final = 19
-"""OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none."""
+    PUB_BID, PUB_BID_LOTS, PUB_ASK, PUB_ASK_LOTS, OWN_BIDS, OWN_ASKS, RESYNCED, DIRTY, UNIT,
+) = range(20)  # fmt: skip
+MARKET_SIZE: Final = 20
+"""OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none. UNIT: lots of
+one unit of size."""
 
 # ladder record
 OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK, TOOK_NS = range(8)
@@ -62,7 +69,7 @@ WATCH_TOP, WATCH_TRADES, WATCH_BOOK, WATCH_PRICE = 1, 2, 4, 8
 CAUSE_QUEUE, CAUSE_THROUGH, CAUSE_CROSSED = 1, 2, 3
 
 # queue models
-RISK_AVERSE, PROPORTIONAL = 0, 1
+RISK_AVERSE, PROPORTIONAL, POWER, LOGARITHMIC, LOGARITHMIC_2 = range(5)
 
 # refill models: how what we took from a level comes back
 REFILL_NEVER, REFILL_REFRESH, REFILL_DECAY, REFILL_OFF = 0, 1, 2, 3

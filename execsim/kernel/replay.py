@@ -18,6 +18,7 @@ from execsim.kernel import layout as L
 from execsim.kernel.advance import advance
 from execsim.kernel.ladder import get, next_slot, spill_set, take, taken_at
 from execsim.kernel.layout import Stop
+from execsim.kernel.models import QueueModel, RiskAverse
 from execsim.kernel.queue import ahead_at, insert, remove
 from execsim.ports import NEVER
 from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
@@ -30,6 +31,7 @@ CAUSES: Final = {
     L.CAUSE_THROUGH: Cause.TRADE_THROUGH,
     L.CAUSE_CROSSED: Cause.CROSSED_BOOK,
 }
+RISK_AVERSE: Final = RiskAverse()
 WINDOW_SLOTS: Final = 16_384
 """ladder window of a market without price bounds; a binary market gets its whole range"""
 WINDOW_SLOTS_L1: Final = 64
@@ -45,12 +47,14 @@ def _view(array: Int64) -> memoryview[int]:
 @dataclass(frozen=True, slots=True)
 class MarketSpan:
     """What the kernel must know of a market: the ladder stride (divides every price of the tape), the rounding quantum of
-    queue models (divides every size), the tick at the start, and the highest price if there is one (binary: 1.0)."""
+    queue models (divides every size), the tick at the start, the highest price if there is one (binary: 1.0), and the lots
+    of one unit of size (logarithmic queue models)."""
 
     stride: int
     quantum: int
     tick_i: int
     price_end_i: int | None = None
+    unit_lots: int = 1
 
 
 class OwnFill(NamedTuple):
@@ -79,7 +83,7 @@ class Row(NamedTuple):
 class Replay:
     """Books, queue and own orders of every market of a run.
 
-    `proportional` chooses the queue model, `inferred` what inferred prints may do (layout.INFERRED_*), `refill` how what we
+    `queue` is the queue model, `inferred` what inferred prints may do (layout.INFERRED_*), `refill` how what we
     took from a level comes back (layout.REFILL_*; `half_life_ns` for REFILL_DECAY). Errors: ConfigError for a half-life
     that is not positive. Sides are +1 (bids,
     buy) and -1 (asks, sell); views are layout.VENUE and layout.LOCAL; prices are price_i, sizes lots.
@@ -89,7 +93,7 @@ class Replay:
         self,
         spans: Sequence[MarketSpan],
         *,
-        proportional: bool = False,
+        queue: QueueModel = RISK_AVERSE,
         inferred: int = L.INFERRED_THROUGH,
         refill: int = L.REFILL_NEVER,
         half_life_ns: int = 0,
@@ -98,8 +102,9 @@ class Replay:
             raise ConfigError(f"a half-life of {half_life_ns} ns", "refill by decay needs a positive one")
         count = len(spans)
         self.spans = tuple(spans)
-        self._state: Int64 = np.zeros(L.STATE_SIZE, np.int64)
-        self._state[L.QUEUE] = L.PROPORTIONAL if proportional else L.RISK_AVERSE
+        self.queue = queue
+        self._state: Int64 = np.array([0] * L.STATE_SIZE + list(queue.table()), np.int64)
+        self._state[L.QUEUE] = queue.code
         self._state[L.INFERRED] = inferred
         self.refill, self.half_life_ns = refill, half_life_ns
         self._state[L.REFILL], self._state[L.HALF_LIFE] = refill, half_life_ns
@@ -110,6 +115,7 @@ class Replay:
         for market, span in enumerate(spans):
             self._markets[2 * market : 2 * market + 2, L.STRIDE] = span.stride
             self._markets[2 * market : 2 * market + 2, L.QUANTUM] = span.quantum
+            self._markets[2 * market : 2 * market + 2, L.UNIT] = span.unit_lots
             self._markets[2 * market : 2 * market + 2, L.TICK] = span.tick_i
         self._ladders: Int64 = np.zeros((4 * count, L.LADDER_SIZE), np.int64)
         self._ladders[:, L.BEST] = L.NONE

@@ -33,8 +33,13 @@ from execsim.kernel import (
     REFILL_NEVER,
     REFILL_OFF,
     REFILL_REFRESH,
+    Logarithmic,
     MarketSpan,
+    Power,
+    Proportional,
+    QueueModel,
     Replay,
+    RiskAverse,
 )
 from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime
@@ -254,7 +259,7 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
     """Make every part and connect them. Errors: ConfigError and DataError naming what in the scenario is wrong."""
     kernel = Replay(
         [_span(market) for market in loaded.markets],
-        proportional=scenario.exchange.queue == "proportional",
+        queue=_queue(scenario.exchange),
         inferred=INFERRED[scenario.tape.inferred_trades],
         refill=REFILL[scenario.exchange.refill],
         half_life_ns=int(scenario.exchange.refill_half_life_ms * 1_000_000),
@@ -292,7 +297,15 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
 def _span(market: LoadedMarket) -> MarketSpan:
     info, inst = market.info, market.instrument
     end = inst.one_i if inst.kind is InstrumentKind.BINARY else None
-    return MarketSpan(info.price_gcd_i, info.size_gcd_lots, inst.tick_i, end)
+    return MarketSpan(info.price_gcd_i, info.size_gcd_lots, inst.tick_i, end, max(1, int(1 / inst.grid.lot)))
+
+
+def _queue(item: model.Exchange) -> QueueModel:
+    if item.queue.startswith("power"):
+        return Power(item.queue_exponent, int(item.queue.removeprefix("power") or 1))
+    if item.queue.startswith("log"):
+        return Logarithmic(int(item.queue.removeprefix("log") or 1))
+    return Proportional() if item.queue == "proportional" else RiskAverse()
 
 
 def _venue(scenario: model.Scenario, name: str) -> model.Venue:

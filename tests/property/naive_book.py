@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 
-from execsim.kernel import REFILL_DECAY, REFILL_NEVER, REFILL_OFF, REFILL_REFRESH
+from execsim.kernel import (
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
+    Logarithmic,
+    Power,
+    Proportional,
+    QueueModel,
+    RiskAverse,
+)
 from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_VENUE
 from execsim.tape.schema import Flag, Kind
+
+QUEUES: tuple[QueueModel, ...] = (
+    RiskAverse(),
+    Proportional(),
+    Power(Decimal(3)),
+    Power(Decimal("0.5"), 2),
+    Power(Decimal("1.7"), 3),
+    Power(Decimal("0.3"), 3),
+    Logarithmic(),
+    Logarithmic(2),
+)
+"""one of each kind"""
 
 
 @dataclass
@@ -20,13 +45,43 @@ class Own:
     seen: int = 0
 
 
+def interpolated(table: tuple[int, ...], place: Fraction) -> int:
+    """A table of 1025 points over 0 to 1, read at `place` rounded down to 2**-30."""
+    at, rest = divmod(int(place * 2**30), 2**20)
+    return table[at] + (math.floor(Fraction((table[at + 1] - table[at]) * rest, 2**20)) if rest else 0)
+
+
+def log2(table: tuple[int, ...], number: int) -> int:
+    """In units of 2**-40."""
+    exponent = number.bit_length() - 1
+    return exponent * 2**40 + interpolated(table, Fraction(number, 2**exponent) - 1)
+
+
+def left_ahead(model: QueueModel, ahead: int, before: int, gone: int, unit: int = 1) -> int:
+    """Of `gone` lots that left a level of `before` without a print, those that stood among the `ahead` in front of us."""
+    if isinstance(model, Proportional):
+        return math.floor(Fraction(ahead, before) * gone)
+    if isinstance(model, Power):
+        return math.floor(Fraction(interpolated(model.table(), Fraction(ahead, before)) * gone, 2**30))
+    if isinstance(model, Logarithmic):
+        front, back, whole = (
+            log2(model.table(), n + unit) - log2(model.table(), unit) for n in (ahead, before - ahead, before)
+        )
+        if model.variant == 1:
+            whole = front + back
+        share = math.floor(Fraction(whole - back, whole) * 2**30) if whole else 0
+        return math.floor(Fraction(share * gone, 2**30))
+    return 0
+
+
 @dataclass
 class NaiveBook:
     """One view of one market. `taken` and `own` matter at the venue only."""
 
-    proportional: bool = False
+    queue: QueueModel = QUEUES[0]
     inferred: int = 1
     quantum: int = 1
+    unit: int = 1
     refill: int = REFILL_NEVER
     half_life_ns: int = 0
     sides: dict[int, dict[int, int]] = field(default_factory=lambda: {1: {}, -1: {}})
@@ -134,10 +189,10 @@ class NaiveBook:
             for own in self.mine(side):
                 if own.price == price:
                     gone, own.seen = before - lots - own.seen, 0
-                    if gone > 0 and self.proportional:
-                        part = gone * min(own.ahead, before) // before
+                    if gone > 0:
+                        part = left_ahead(self.queue, min(own.ahead, before), before, gone, self.unit)
                         own.ahead -= part - part % self.quantum
-                    own.ahead = min(own.ahead, lots)
+                    own.ahead = max(0, min(own.ahead, lots))
             if lots:
                 self._cross(-side, price, fills)
 

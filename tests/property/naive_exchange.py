@@ -12,7 +12,7 @@ from typing import Any
 
 from naive_book import NaiveBook
 
-from execsim.kernel import LOCAL, VENUE
+from execsim.kernel import LOCAL, VENUE, QueueModel
 from execsim.ports import Priority
 from execsim.tape.schema import Kind
 
@@ -59,7 +59,7 @@ class NaiveExchange:
         markets: int,
         entry_ns: int,
         response_ns: int,
-        proportional: bool,
+        queue: QueueModel,
         inferred: int,
         refill: int,
         half_life_ns: int,
@@ -67,9 +67,7 @@ class NaiveExchange:
     ) -> None:
         self._rows = {VENUE: venue_rows, LOCAL: local_rows}
         terms = {"refill": refill, "half_life_ns": half_life_ns}
-        self.books = {
-            (v, m): NaiveBook(proportional, inferred, **terms) for v in (VENUE, LOCAL) for m in range(markets)
-        }
+        self.books = {(v, m): NaiveBook(queue, inferred, **terms) for v in (VENUE, LOCAL) for m in range(markets)}
         self._entry_ns, self._response_ns = entry_ns, response_ns
         self._hear = hear
         self.now_ns = 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from naive_book import QUEUES
 from worlds import OPEN_PROFILE, Tape, World, coarse
 
 from execsim.core.errors import ExecError
@@ -19,7 +20,7 @@ from execsim.core.fees import BinaryFee, FeeSchedule, NoFee, NotionalFee
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
 from execsim.core.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from execsim.exchange import ConstantLatency, LatencyModel, LognormalLatency
-from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan
+from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, QueueModel
 from execsim.ports import Priority, VenueProfile
 from execsim.runtime import VirtualRuntime
 from execsim.tape.schema import Flag, Kind
@@ -109,7 +110,7 @@ class Terms:
 
     k: int = 1
     exact: bool = False
-    proportional: bool | None = None
+    queue: QueueModel | None = None
 
 
 class Watched:
@@ -231,7 +232,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
                 market=m,
                 delay_ns=50,
             )
-    proportional = rng.random() < 0.5
+    queue = rng.choice(QUEUES)
     runtime = VirtualRuntime(seed)
     shorting = rng.random() < 0.2
     delay = rng.choice((ConstantLatency(0), ConstantLatency(7), LognormalLatency(10, "0.8")))
@@ -247,7 +248,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
         profile=VenueProfile(**{**_fields(OPEN_PROFILE), "shorting": shorting, "gtd_early_ns": rng.choice((0, 5))}),
         latency=LatencyModel(entry=delay, response=back),
         spans=[MarketSpan(1, k, 1, 100 if i.kind is InstrumentKind.BINARY else None) for i in insts],
-        proportional=proportional if terms.proportional is None else terms.proportional,
+        queue=terms.queue or queue,
         inferred=rng.choice((INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE)),
         validate=rng.random() < 0.3, venue_runtime=Watched(runtime, checked), observer=checked,
         cuts=[rng.randrange(len(tape.rows)) for _ in range(3)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from naive_book import QUEUES
 from sessions import play
 from test_exchange import Watch
 from test_kernel import replay_against_naive
@@ -21,7 +22,7 @@ def test_the_kernel_equals_the_naive_model(block: int) -> None:
     for seed in range(FIRST + block * 100, FIRST + block * 100 + 100):
         try:
             replay_against_naive(
-                seed, wide=seed % 2 == 1, proportional=seed % 3 == 1, inferred=seed % 3, refill=seed % 4
+                seed, wide=seed % 2 == 1, queue=QUEUES[seed % len(QUEUES)], inferred=seed % 3, refill=seed % 4
             )
         except AssertionError as error:
             raise AssertionError(f"seed {seed}") from error

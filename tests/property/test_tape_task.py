@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from naive_book import QUEUES
 from naive_exchange import Ask, Heard, NaiveExchange
 from sessions import near, random_tape
 from worlds import OPEN_PROFILE, VENUE_NAME, Tape, coarse
@@ -23,7 +24,7 @@ from execsim.core.events import OrderFilled, OrderGone, Trade
 from execsim.core.instrument import InstrumentKind
 from execsim.core.order import Order, OrderId, OrderType, Side, TimeInForce
 from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, SimulatedVenue, TapeMarket
-from execsim.kernel import REFILL_DECAY, REFILL_NEVER, REFILL_OFF, REFILL_REFRESH, MarketSpan, Replay
+from execsim.kernel import REFILL_DECAY, REFILL_NEVER, REFILL_OFF, REFILL_REFRESH, MarketSpan, QueueModel, Replay
 from execsim.ports import Priority
 from execsim.runtime import VirtualRuntime
 
@@ -57,7 +58,7 @@ class Plan:
     entry_ns: int
     response_ns: int
     feed_ns: int
-    proportional: bool
+    queue: QueueModel
     inferred: int
     refill: int
     half_life_ns: int
@@ -86,7 +87,7 @@ def planned(seed: int) -> Plan:
     end = tape.rows[-1]["ts_recv_ns"]
     return Plan(
         tape, markets, rng.choice((0, 0, 1, 5, 30)), rng.choice((0, 0, 1, 7)), rng.choice((0, 0, 5)),
-        rng.random() < 0.5, rng.randrange(3), rng.choice(REFILLS), rng.choice((1, 20, 200)),
+        rng.choice(QUEUES), rng.randrange(3), rng.choice(REFILLS), rng.choice((1, 20, 200)),
         decisions, sorted(rng.randrange(990, end + 20) for _ in range(10)),
         [rng.randrange(len(tape.rows)) for _ in range(4)],
     )  # fmt: skip
@@ -138,7 +139,7 @@ def naive(plan: Plan) -> tuple[list[tuple[Any, ...]], list[tuple[int, Heard]]]:
     venue, local = (np.concatenate([getattr(c, view) for c in chunks]).tolist() for view in ("venue", "local"))
     script: Script
     exchange = NaiveExchange(
-        venue, local, plan.markets, plan.entry_ns, plan.response_ns, plan.proportional, plan.inferred,
+        venue, local, plan.markets, plan.entry_ns, plan.response_ns, plan.queue, plan.inferred,
         plan.refill, plan.half_life_ns, lambda now_ns, heard: script.hear(now_ns, heard),
     )  # fmt: skip
     script = Script(
@@ -165,7 +166,7 @@ class Real:
         self.instruments = [coarse(f"m{m}", kind, price_min_i=1, price_max_i=99) for m, kind in enumerate(kinds)]
         spans = [MarketSpan(1, 1, 1, 100)] * plan.markets
         self.kernel = Replay(
-            spans, proportional=plan.proportional, inferred=plan.inferred, refill=plan.refill,
+            spans, queue=plan.queue, inferred=plan.inferred, refill=plan.refill,
             half_life_ns=plan.half_life_ns,
         )  # fmt: skip
         latency = LatencyModel(entry=ConstantLatency(plan.entry_ns), response=ConstantLatency(plan.response_ns))

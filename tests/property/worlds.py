@@ -16,7 +16,7 @@ from execsim.core.units import Grid
 from execsim.engine import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, SimulatedVenue, TapeMarket
-from execsim.kernel import INFERRED_THROUGH, MarketSpan, Replay
+from execsim.kernel import INFERRED_THROUGH, MarketSpan, QueueModel, Replay, RiskAverse
 from execsim.market import Books
 from execsim.ports import FeedSink, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
@@ -134,7 +134,7 @@ class World:
         profile: VenueProfile = OPEN_PROFILE,
         latency: LatencyModel | None = None,
         spans: Sequence[MarketSpan] | None = None,
-        proportional: bool = False,
+        queue: QueueModel | None = None,
         inferred: int = INFERRED_THROUGH,
         validate: bool = False,
         sink: FeedSink | None = None,
@@ -144,7 +144,7 @@ class World:
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
-        self.kernel = Replay(spans or [_span(i) for i in instruments], proportional=proportional, inferred=inferred)
+        self.kernel = Replay(spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred)
         self.venue = SimulatedVenue(
             venue_runtime or runtime, self.kernel, VENUE_NAME, dict(enumerate(instruments)), profile,
             latency or LatencyModel(ConstantLatency(), ConstantLatency(4 * MS), ConstantLatency(4 * MS)),
