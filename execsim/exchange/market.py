@@ -8,7 +8,19 @@ from typing import Protocol
 from execsim.core.events import Depth, Top, Trade
 from execsim.core.instrument import Outcome
 from execsim.core.order import MarketId, Side
-from execsim.kernel import LOCAL, VENUE, WATCH_BOOK, WATCH_PRICE, WATCH_TOP, WATCH_TRADES, OwnFill, Replay, Row, Stop
+from execsim.kernel import (
+    LOCAL,
+    VENUE,
+    WATCH_BOOK,
+    WATCH_PRICE,
+    WATCH_TOP,
+    WATCH_TRADES,
+    OwnFill,
+    QueueMove,
+    Replay,
+    Row,
+    Stop,
+)
 from execsim.ports import FeedSink, Priority, Runtime
 from execsim.tape.merge import Chunk
 from execsim.tape.schema import Flag
@@ -16,6 +28,9 @@ from execsim.tape.schema import Flag
 
 class MarketHandler(Protocol):
     """The venue side of a market: hears what the tape did there, at venue time."""
+
+    def on_queue(self, market: int, moves: list[QueueMove], row: Row) -> None:
+        """Watched orders moved in their queues (Replay.watch_queue). Before the fills of the same row."""
 
     def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None: ...
 
@@ -100,6 +115,8 @@ class TapeMarket:
         kernel, sink = self._kernel, self._sink
         index = kernel.stop_market
         market, now_ns = self._markets[index], kernel.now_ns
+        if why in (Stop.FILL, Stop.QUEUE) and (moves := kernel.queue_moves()):
+            self._handlers[index].on_queue(index, moves, kernel.stop_row())
         if why is Stop.FILL:
             self._handlers[index].on_fills(index, kernel.own_fills(), kernel.stop_row())
         elif why is Stop.TOP:

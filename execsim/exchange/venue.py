@@ -35,7 +35,7 @@ from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.exchange.rules import Gate
 from execsim.exchange.settle import settle
-from execsim.kernel import OwnFill, Replay, Row
+from execsim.kernel import OwnFill, QueueMove, Replay, Row
 from execsim.ports import EventSink, Pending, Priority, Runtime, VenueProfile
 
 TRADER = "trader"
@@ -75,6 +75,8 @@ class SimulatedVenue:
         self._by_slot: dict[int, VenueOrder] = {}
         self._resolved: dict[int, int] = {}
         self._sink: EventSink | None = None
+        self.queue_moved: Callable[[OrderId, int, int, Row], None] | None = None
+        """hears (order, lots ahead before, and now, the row) of orders whose queue the kernel watches"""
 
     # ---------------------------------------------------------------- VenueAdapter
     @property
@@ -312,6 +314,12 @@ class SimulatedVenue:
         self._answer(answer, [order.report(now_ns) for order in wanted])
 
     # ---------------------------------------------------------------- the tape moves
+    def on_queue(self, market: int, moves: list[QueueMove], row: Row) -> None:
+        """Watched orders moved in their queues, at venue time."""
+        if self.queue_moved is not None:
+            for move in moves:
+                self.queue_moved(self._by_slot[move.order].id, move.before, move.ahead, row)
+
     def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None:
         """Resting orders were filled by a tape row, at its venue time."""
         for own in fills:

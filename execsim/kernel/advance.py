@@ -25,6 +25,7 @@ from execsim.kernel.layout import (
     LOCAL_END,
     LOW,
     N_FILLS,
+    N_MOVES,
     NONE,
     NOW,
     OWN_ASKS,
@@ -55,10 +56,11 @@ from execsim.kernel.layout import (
     WATCH_PRICE,
     WATCH_TOP,
     WATCH_TRADES,
+    WATCHING,
     WIDTH,
     Stop,
 )  # fmt: skip
-from execsim.kernel.queue import on_level, on_opposite, on_snapshot, on_trade, sweep
+from execsim.kernel.queue import note_moves, on_level, on_opposite, on_snapshot, on_trade, sweep
 from execsim.kernel.warm import inner, jit, woven
 from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Flag, Kind
@@ -67,7 +69,7 @@ HORIZON, CHUNK, FILL, TOP, TRADE, BOOK = (
     int(s) for s in (Stop.HORIZON, Stop.CHUNK, Stop.FILL, Stop.TOP, Stop.TRADE, Stop.BOOK)
 )
 ON_TICK, ON_STATUS, ON_RESOLVE, ON_GAP = int(Stop.TICK), int(Stop.STATUS), int(Stop.RESOLVE), int(Stop.GAP)
-ALLOCATE, GROW = int(Stop.ALLOCATE), int(Stop.GROW)
+ALLOCATE, GROW, MOVED_QUEUE = int(Stop.ALLOCATE), int(Stop.GROW), int(Stop.QUEUE)
 K_SNAPSHOT, K_LEVEL, K_TRADE, K_BBO = int(Kind.SNAPSHOT), int(Kind.LEVEL), int(Kind.TRADE), int(Kind.BBO)
 K_TICK, K_STATUS, K_RESOLVE, K_GAP = int(Kind.TICK), int(Kind.STATUS), int(Kind.RESOLVE), int(Kind.GAP)
 F_FIRST, F_LAST, F_INFERRED, F_RESYNC = int(Flag.FIRST), int(Flag.LAST), int(Flag.INFERRED), int(Flag.RESYNC)
@@ -181,9 +183,14 @@ def venue_row(
     elif kind == K_RESOLVE:
         markets[record, STATUS] = 0
         return ON_RESOLVE
-    if state[N_FILLS]:
-        sweep(state, markets, orders, fills)
-        return FILL
+    if own:
+        if state[WATCHING] > 0:
+            note_moves(state, markets, orders, fills, record)
+        if state[N_FILLS] > 0:
+            sweep(state, markets, orders, fills)
+            return FILL
+        if state[N_MOVES] > 0:
+            return MOVED_QUEUE
     return 0
 
 
@@ -279,6 +286,7 @@ def advance(
     """
     venue_at, venue_end = state[VENUE_AT], state[VENUE_END]
     local_at, local_end = state[LOCAL_AT], state[LOCAL_END]
+    state[N_MOVES] = 0
     why = CHUNK
     while True:
         venue_ts = venue_rows[venue_at, TS_VENUE] if venue_at < venue_end else FAR

@@ -10,7 +10,7 @@ ones, because structured arrays cost 3 us a call.
     pool    (P,)     sizes by price slot, for every allocated ladder, and what we took from them
     spill   (C, 2)   levels outside a ladder's window: open addressing, key and size
     orders  (O, _)   our orders resting at the venue
-    fills   (O, _)   what happened to them in the last row
+    fills   (O, _)   what happened to them in the last row: fills, and watched queues that moved
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from typing import Final
 (
     VENUE_AT, VENUE_END, LOCAL_AT, LOCAL_END, NOW, ROWS, N_FILLS, STOP_ROW, STOP_VIEW, STOP_MARKET, TOP_MOVED,
     QUEUE, INFERRED, SPILL_USED, SPILL_NEED, REFILL, HALF_LIFE,
-) = range(17)  # fmt: skip
-STATE_SIZE: Final = 17
+    WATCHING, N_MOVES,
+) = range(19)  # fmt: skip
+STATE_SIZE: Final = 19
 """NOW: time of the last row applied, or the horizon reached without one. SPILL_NEED: entries the row that asked for GROW
-may add to the spill table. HALF_LIFE in ns (REFILL_DECAY only)."""
+may add to the spill table. HALF_LIFE in ns (REFILL_DECAY only). WATCHING: orders whose place in the queue is
+watched."""
 TABLE: Final = STATE_SIZE
 """where the queue model's table begins, if it has one: behind the state, to spare an array"""
 TABLE_BITS: Final = 10
@@ -50,14 +52,16 @@ pool of the consumption ledger (NONE on the strategy's side), SPILLED: entries i
 TOOK: 1 once anything was taken from it, TOOK_NS: when, moved on by the half-lives that have been applied since."""
 
 # order record
-LIVE, MARKET_OF, SIDE_OF, PRICE_OF, LEFT, AHEAD, SEEN, NEXT = range(8)
-ORDER_SIZE: Final = 8
-"""SEEN: lots printed at our price since the level was last updated, so that the update does not drain the queue again."""
+LIVE, MARKET_OF, SIDE_OF, PRICE_OF, LEFT, AHEAD, SEEN, NEXT, NOTICE, NOTED = range(10)
+ORDER_SIZE: Final = 10
+"""SEEN: lots printed at our price since the level was last updated, so that the update does not drain the queue again.
+NOTICE: tell when AHEAD has fallen by so many lots since NOTED (0: never)."""
 
 # fill record
-F_ORDER, F_LOTS, F_PRICE, F_CAUSE, F_LEFT = range(5)
-FILL_SIZE: Final = 5
-
+F_ORDER, F_LOTS, F_PRICE, F_CAUSE, F_LEFT, MOVED, MOVED_FROM, MOVED_TO = range(8)
+FILL_SIZE: Final = 8
+"""N_FILLS rows have a fill; N_MOVES rows have, in the last three columns, a watched order and its lots ahead before and
+now."""
 NONE: Final = -1
 VENUE, LOCAL = 0, 1
 BIDS, ASKS = 0, 1
@@ -100,3 +104,5 @@ class Stop(IntEnum):
     """first book row of STOP_MARKET: give its ladders room, then call again"""
     GROW = 11
     """the spill table may pass half full: make room for SPILL_NEED more, then call again"""
+    QUEUE = 12
+    """a watched order has moved in its queue (a row that also fills orders says FILL)"""

@@ -35,9 +35,15 @@ from execsim.kernel.layout import (
     LEFT,
     LIVE,
     MARKET_OF,
+    MOVED,
+    MOVED_FROM,
+    MOVED_TO,
     N_FILLS,
+    N_MOVES,
     NEXT,
     NONE,
+    NOTED,
+    NOTICE,
     OWN_ASKS,
     OWN_BIDS,
     PRICE_OF,
@@ -251,3 +257,20 @@ def on_snapshot(
             shown = get(ladders, pool, spill, ladder, slot)
             on_opposite(state, markets, ladders, pool, spill, orders, fills, record, bid, price, shown)
             slot = next_slot(ladders, pool, spill, ladder, slot)
+
+
+@inner
+def note_moves(state: Array, markets: Array, orders: Array, fills: Array, record: int) -> None:
+    """Note the watched orders of a market that have moved far enough forward since they were noted last, or back at all."""
+    found = 0
+    for head in (OWN_BIDS, OWN_ASKS):
+        order = markets[record, head]
+        while order != NONE:
+            moved = orders[order, NOTED] - orders[order, AHEAD]
+            if orders[order, NOTICE] > 0 and (moved >= orders[order, NOTICE] or moved < 0):
+                fills[found, MOVED] = order
+                fills[found, MOVED_FROM], fills[found, MOVED_TO] = orders[order, NOTED], orders[order, AHEAD]
+                orders[order, NOTED] = orders[order, AHEAD]
+                found += 1
+            order = orders[order, NEXT]
+    state[N_MOVES] = found

@@ -67,6 +67,14 @@ class OwnFill(NamedTuple):
     left: int
 
 
+class QueueMove(NamedTuple):
+    """A watched order's lots ahead of it: `before` when last noted, `ahead` after the last row."""
+
+    order: int
+    before: int
+    ahead: int
+
+
 class Row(NamedTuple):
     """One tape row in plain integers; `ts_ns` is the time of the view that stopped."""
 
@@ -206,6 +214,11 @@ class Replay:
             )
         return found
 
+    def queue_moves(self) -> list[QueueMove]:
+        """The watched orders that the row `advance` stopped at (QUEUE or FILL) moved: bids, then asks, best price first."""
+        f = self._f
+        return [QueueMove(f[i, L.MOVED], f[i, L.MOVED_FROM], f[i, L.MOVED_TO]) for i in range(self._s[L.N_MOVES])]
+
     # ---------------------------------------------------------------- books
     def watch(self, market: int, bits: int) -> None:
         """What to stop for on the strategy's side (layout.WATCH_*)."""
@@ -298,7 +311,7 @@ class Replay:
             self._grow_orders()
         order, record = self._free.pop(), 2 * market + L.VENUE
         ahead = ahead_at(self._state, self._markets, self._ladders, self._pool, self._spill, record, side, price_i)
-        self._orders[order] = (1, market, side, price_i, lots, ahead, 0, L.NONE)
+        self._orders[order] = (1, market, side, price_i, lots, ahead, 0, L.NONE, 0, 0)
         insert(self._markets, self._orders, record, order)
         return order
 
@@ -307,6 +320,7 @@ class Replay:
         left = self._o[order, L.LEFT]
         if self._o[order, L.LIVE]:
             remove(self._markets, self._orders, order)
+        self.watch_queue(order, 0)
         self._free.append(order)
         return left
 
@@ -322,6 +336,14 @@ class Replay:
     def ahead(self, order: int) -> int:
         """Lots ahead of an own order in its queue."""
         return self._o[order, L.AHEAD]
+
+    def watch_queue(self, order: int, lots: int) -> None:
+        """Stop (QUEUE) whenever the lots ahead of an own order have fallen by `lots` or more since now or the last such
+        stop, or have risen (after a gap); 0 stops watching it. Errors: InternalError below 0."""
+        if lots < 0:
+            raise InternalError(f"watch_queue by {lots} lots")
+        self._s[L.WATCHING] += (lots > 0) - (self._o[order, L.NOTICE] > 0)
+        self._o[order, L.NOTICE], self._o[order, L.NOTED] = lots, self._o[order, L.AHEAD]
 
     # ---------------------------------------------------------------- room
     def _allocate(self) -> None:

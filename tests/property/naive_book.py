@@ -43,6 +43,8 @@ class Own:
     ahead: int
     arrival: int
     seen: int = 0
+    notice: int = 0
+    noted: int = 0
 
 
 def interpolated(table: tuple[int, ...], place: Fraction) -> int:
@@ -94,6 +96,8 @@ class NaiveBook:
     last: int = 0
     last_seq: int = 0
     arrivals: int = 0
+    moves: list[tuple[int, int, int]] = field(default_factory=list)
+    """watched orders the last row moved: (name, ahead before, ahead)"""
     now_ns: int = 0
     took_ns: dict[int, int] = field(default_factory=dict)
     """side -> when its ledger was begun, in whole half-lives up to now"""
@@ -159,6 +163,11 @@ class NaiveBook:
             self.tick = price
         elif kind == Kind.GAP:
             self.gap = bool(lots)
+        self.moves = []
+        for own in self.mine(1) + self.mine(-1):
+            if own.notice and not own.noted - own.notice < own.ahead <= own.noted:
+                self.moves.append((own.name, own.noted, own.ahead))
+                own.noted = own.ahead
         self.own = [o for o in self.own if o.left]
         return fills
 

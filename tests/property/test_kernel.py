@@ -107,14 +107,19 @@ def replay_against_naive(
     log: list[object] = []
     rows_end, done = max(row[TS_LOCAL] for row in rows), 0
     for name, now in enumerate([*actions, 2**60]):
-        expected = []
+        expected: list[tuple[object, ...]] = []
         while done < len(events) and events[done][0] <= now:
             ts, view, row = events[done]
-            for fill in naive[view, row[MARKET]].row(row, view == VENUE):
-                expected.append((ts, *fill))
+            book = naive[view, row[MARKET]]
+            fills = book.row(row, view == VENUE)
+            expected += [(ts, "moved", *move) for move in book.moves]
+            expected += [(ts, *fill) for fill in fills]
             done += 1
-        got = []
+        got: list[tuple[object, ...]] = []
         while (why := kernel.advance(now)) not in (Stop.HORIZON, Stop.CHUNK):
+            if why in (Stop.FILL, Stop.QUEUE):
+                names = {slot: n for n, slot in live.items()}
+                got += [(kernel.now_ns, "moved", names[m.order], m.before, m.ahead) for m in kernel.queue_moves()]
             if why is Stop.FILL:
                 names = {slot: n for n, slot in live.items()}
                 for fill in kernel.own_fills():
@@ -160,6 +165,10 @@ def replay_against_naive(
             book.take(side, at, amount)
         live[name] = kernel.rest(m, side, price, lots)
         book.rest(name, side, price, lots)
+        if rng.random() < 0.5:
+            own, notice = book.own[-1], rng.choice((1, 1, 3, 10))
+            kernel.watch_queue(live[name], notice)
+            own.notice, own.noted = notice, own.ahead
     assert kernel.rows == len(rows)
     return hashlib.sha256(repr(log).encode()).hexdigest()
 

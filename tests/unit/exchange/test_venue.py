@@ -181,3 +181,20 @@ def test_a_spot_market_has_no_sets() -> None:
             world.venue.split("coin", 1)
 
     play(book(), script, usd=0)
+
+
+def test_a_watched_order_is_told_what_moved_its_queue_before_the_fill_of_that_row() -> None:
+    tape = book().trade(2 * MS, -1, 48, 30).trade(3 * MS, -1, 48, 75)
+    heard: list[tuple[Any, ...]] = []
+
+    async def script(world: World) -> None:
+        world.venue.queue_moved = lambda name, before, ahead, row: heard.append((name, before, ahead, row.size))
+        await world.venue.place_order(order("a", Side.BUY, 20, 48))
+        world.kernel.watch_queue(0, 1)
+        await world.runtime.sleep(MS)
+        heard.append(("filled", (await world.venue.get_order_status(OrderId("a"))).filled_lots))
+        await world.runtime.sleep(MS)
+        heard.append(("filled", (await world.venue.get_order_status(OrderId("a"))).filled_lots))
+
+    play(tape, script, usd=5_000)
+    assert heard == [("a", 100, 70, 30), ("filled", 0), ("a", 70, 0, 75), ("filled", 5)]
