@@ -33,7 +33,7 @@ from execsim.exchange.rewards import Levels, Resting
 from execsim.exchange.rules import Gate
 from execsim.exchange.tokens import Contracts, Event, settle
 from execsim.exchange.trace import NoTrace, Trace
-from execsim.kernel import VENUE, OwnFill, Replay, Row
+from execsim.kernel import VENUE, OwnFill, QueueMove, Replay, Row
 from execsim.ports import Priority, Runtime, VenueProfile
 
 TRADER = "trader"
@@ -199,7 +199,7 @@ class Exchange:
         if isinstance(self.matching, L3Matching):
             self.matching.watch(order)
         elif order.slot is not None:
-            self._kernel.watch_queue(order.slot, order.watch_lots)
+            self._kernel.watch_queue(order.slot, 1 if self.trace.wants_queues else order.watch_lots)
 
     def _moved(self, order: VenueOrder, ahead: int) -> None:
         """A watched queue moved by what its order asked for."""
@@ -213,8 +213,8 @@ class Exchange:
         for own in fills:
             self.entry.executed([self.matching.make(own, row)])
 
-    def on_queue(self, market: int, moves: list[tuple[int, int, int]], row: Row) -> None:
-        """Queues that somebody watches moved: (kernel's number, ahead before, ahead now)."""
+    def on_queue(self, market: int, moves: list[QueueMove], row: Row) -> None:
+        """Queues that somebody watches moved."""
         assert isinstance(self.matching, TapeMatching)
         for slot, before, ahead in moves:
             order = self.matching.by_slot.get(slot)
@@ -225,8 +225,7 @@ class Exchange:
                 row_price_i=row.price_i,
             )  # fmt: skip
             if order.watch_lots and abs(order.noted_lots - ahead) >= order.watch_lots:
-                noted, order.noted_lots = order.noted_lots, ahead
-                self.tell(order.account, QueueMoved(order.id, noted, ahead, row.ts_ns))
+                self._moved(order, ahead)
 
     def on_resolve(self, market: int, payoff_i: int) -> None:
         """The market is said to have ended: trading stops, the payoff follows by the resolution's rules."""

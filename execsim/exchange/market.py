@@ -8,7 +8,19 @@ from typing import Final, Protocol
 from execsim.core.events import Depth, Top, Trade
 from execsim.core.instrument import Outcome
 from execsim.core.order import MarketId, Side
-from execsim.kernel import LOCAL, VENUE, WATCH_BOOK, WATCH_PRICE, WATCH_TOP, WATCH_TRADES, OwnFill, Replay, Row, Stop
+from execsim.kernel import (
+    LOCAL,
+    VENUE,
+    WATCH_BOOK,
+    WATCH_PRICE,
+    WATCH_TOP,
+    WATCH_TRADES,
+    OwnFill,
+    QueueMove,
+    Replay,
+    Row,
+    Stop,
+)
 from execsim.ports import FeedSink, Priority, Runtime
 from execsim.tape.merge import Chunk
 from execsim.tape.schema import Flag
@@ -20,9 +32,10 @@ FROZEN_LEVELS: Final = 1_000
 class MarketHandler(Protocol):
     """The venue side of a market: hears what the tape did there, at venue time."""
 
-    def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None: ...
+    def on_queue(self, market: int, moves: list[QueueMove], row: Row) -> None:
+        """Watched orders moved in their queues (Replay.watch_queue). Before the fills of the same row."""
 
-    def on_queue(self, market: int, moves: list[tuple[int, int, int]], row: Row) -> None: ...
+    def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None: ...
 
     def on_resolve(self, market: int, payoff_i: int) -> None: ...
 
@@ -99,6 +112,8 @@ class TapeMarket:
         self._books = books
         self._muted: set[str] = set()
         self._gaps_told: set[str] = set()
+        self._missed: dict[str, int] = {}
+        """payoffs of markets that ended while their data was muted"""
         self._chunks = chunks
         self._markets = tuple(markets)
         self._sink = sink
@@ -153,6 +168,8 @@ class TapeMarket:
             self._sink.on_tick(market, now_ns, self._kernel.tick_i(LOCAL, index))
             self._sink.on_book(market, now_ns)
             self._sink.on_top(market, now_ns)
+            if market in self._missed:
+                self._sink.on_resolve(market, now_ns, self._missed.pop(market))
 
     def publish(self, why: Stop) -> None:
         """Tell venue or strategy side why the kernel stopped."""
@@ -160,7 +177,11 @@ class TapeMarket:
         index = kernel.stop_market
         market, now_ns = self._markets[index], kernel.now_ns
         if self._muted and kernel.stop_view == LOCAL and market in self._muted:
+            if why is Stop.RESOLVE:
+                self._missed[market] = kernel.stop_row().price_i
             return
+        if why in (Stop.FILL, Stop.QUEUE) and (moves := kernel.queue_moves()):
+            self._handlers[index].on_queue(index, moves, kernel.stop_row())
         if why is Stop.FILL:
             self._handlers[index].on_fills(index, kernel.own_fills(), kernel.stop_row())
         elif why is Stop.TOP:

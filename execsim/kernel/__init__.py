@@ -5,6 +5,10 @@ from execsim.kernel.layout import (
     INFERRED_THROUGH,
     INFERRED_USE,
     LOCAL,
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
     VENUE,
     WATCH_BOOK,
     WATCH_PRICE,
@@ -12,11 +16,13 @@ from execsim.kernel.layout import (
     WATCH_TRADES,
     Stop,
 )
-from execsim.kernel.replay import MarketSpan, OwnFill, Replay, Row, warm_up
+from execsim.kernel.models import Logarithmic, Power, Proportional, QueueModel, RiskAverse
+from execsim.kernel.replay import MarketSpan, OwnFill, QueueMove, Replay, Row, warm_up
 from execsim.kernel.warm import is_warm
 
 __all__ = [
-    "INFERRED_IGNORE", "INFERRED_THROUGH", "INFERRED_USE", "LOCAL", "VENUE", "WATCH_BOOK", "WATCH_PRICE", "WATCH_TOP",
-    "WATCH_TRADES", "MarketSpan", "OwnFill", "Replay", "Row", "Stop", "is_warm",
+    "INFERRED_IGNORE", "INFERRED_THROUGH", "INFERRED_USE", "LOCAL", "REFILL_DECAY", "REFILL_NEVER", "REFILL_OFF",
+    "REFILL_REFRESH", "VENUE", "WATCH_BOOK", "WATCH_PRICE", "WATCH_TOP", "WATCH_TRADES", "Logarithmic", "MarketSpan",
+    "OwnFill", "Power", "Proportional", "QueueModel", "QueueMove", "Replay", "RiskAverse", "Row", "Stop", "is_warm",
     "warm_up",
 ]  # fmt: skip

@@ -25,6 +25,7 @@ from execsim.kernel.layout import (
     LOCAL_END,
     LOW,
     N_FILLS,
+    N_MOVES,
     NONE,
     NOW,
     OWN_ASKS,
@@ -33,6 +34,8 @@ from execsim.kernel.layout import (
     PUB_ASK_LOTS,
     PUB_BID,
     PUB_BID_LOTS,
+    REFILL,
+    REFILL_REFRESH,
     RESYNCED,
     ROWS,
     SPILL_NEED,
@@ -53,10 +56,11 @@ from execsim.kernel.layout import (
     WATCH_PRICE,
     WATCH_TOP,
     WATCH_TRADES,
+    WATCHING,
     WIDTH,
     Stop,
 )  # fmt: skip
-from execsim.kernel.queue import on_level, on_opposite, on_snapshot, on_trade, sweep
+from execsim.kernel.queue import note_moves, on_level, on_opposite, on_snapshot, on_trade, sweep
 from execsim.kernel.warm import inner, jit, woven
 from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Flag, Kind
@@ -65,7 +69,7 @@ HORIZON, CHUNK, FILL, TOP, TRADE, BOOK = (
     int(s) for s in (Stop.HORIZON, Stop.CHUNK, Stop.FILL, Stop.TOP, Stop.TRADE, Stop.BOOK)
 )
 ON_TICK, ON_STATUS, ON_RESOLVE, ON_GAP = int(Stop.TICK), int(Stop.STATUS), int(Stop.RESOLVE), int(Stop.GAP)
-ALLOCATE, GROW = int(Stop.ALLOCATE), int(Stop.GROW)
+ALLOCATE, GROW, MOVED_QUEUE = int(Stop.ALLOCATE), int(Stop.GROW), int(Stop.QUEUE)
 K_SNAPSHOT, K_LEVEL, K_TRADE, K_BBO = int(Kind.SNAPSHOT), int(Kind.LEVEL), int(Kind.TRADE), int(Kind.BBO)
 K_TICK, K_STATUS, K_RESOLVE, K_GAP = int(Kind.TICK), int(Kind.STATUS), int(Kind.RESOLVE), int(Kind.GAP)
 F_FIRST, F_LAST, F_INFERRED, F_RESYNC = int(Flag.FIRST), int(Flag.LAST), int(Flag.INFERRED), int(Flag.RESYNC)
@@ -94,10 +98,12 @@ def room(state: Array, markets: Array, ladders: Array, spill: Array, record: int
 
 
 @inner
-def start_snapshot(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, flags: int) -> None:
+def start_snapshot(
+    state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, record: int, flags: int
+) -> None:
     lost = not markets[record, HAS_BOOK] or flags & F_RESYNC != 0
     for side in range(2):
-        clear(ladders, pool, spill, 2 * record + side, lost)
+        clear(ladders, pool, spill, 2 * record + side, lost or state[REFILL] == REFILL_REFRESH)
     markets[record, IN_SNAPSHOT] = 1
     markets[record, RESYNCED] = 1 if lost else 0
 
@@ -120,7 +126,7 @@ def apply_book(
 ) -> int:  # fmt: skip
     """Apply one book row to one view; returns the lots shown at that price before, or NO_ROOM: grow, then apply again."""
     if kind == K_SNAPSHOT and flags & F_FIRST:
-        start_snapshot(markets, ladders, pool, spill, record, flags)
+        start_snapshot(state, markets, ladders, pool, spill, record, flags)
     before = 0
     if side != 0:
         ladder = 2 * record + (BIDS if side > 0 else ASKS)
@@ -132,7 +138,7 @@ def apply_book(
             return NO_ROOM
     if kind == K_SNAPSHOT and flags & F_LAST:
         for ladder in range(2 * record, 2 * record + 2):
-            forget_gone(ladders, pool, spill, ladder)
+            forget_gone(state, ladders, pool, spill, ladder)
         markets[record, IN_SNAPSHOT] = 0
         markets[record, HAS_BOOK] = 1
     return before
@@ -177,9 +183,14 @@ def venue_row(
     elif kind == K_RESOLVE:
         markets[record, STATUS] = 0
         return ON_RESOLVE
-    if state[N_FILLS]:
-        sweep(state, markets, orders, fills)
-        return FILL
+    if own:
+        if state[WATCHING] > 0:
+            note_moves(state, markets, orders, fills, record)
+        if state[N_FILLS] > 0:
+            sweep(state, markets, orders, fills)
+            return FILL
+        if state[N_MOVES] > 0:
+            return MOVED_QUEUE
     return 0
 
 
@@ -275,6 +286,7 @@ def advance(
     """
     venue_at, venue_end = state[VENUE_AT], state[VENUE_END]
     local_at, local_end = state[LOCAL_AT], state[LOCAL_END]
+    state[N_MOVES] = 0
     why = CHUNK
     while True:
         venue_ts = venue_rows[venue_at, TS_VENUE] if venue_at < venue_end else FAR
@@ -311,5 +323,7 @@ def advance(
             local_at += 1
         if why:
             break
+    if why == HORIZON:
+        state[NOW] = max(state[NOW], horizon)
     state[VENUE_AT], state[LOCAL_AT] = venue_at, local_at
     return why

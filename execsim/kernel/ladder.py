@@ -14,14 +14,22 @@ from execsim.kernel.layout import (
     ASKS,
     BEST,
     BIDS,
+    HALF_LIFE,
     LOW,
     NONE,
+    NOW,
     OFFSET,
+    REFILL,
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
     SPILL_NEED,
     SPILL_USED,
     SPILLED,
     TAKEN,
     TOOK,
+    TOOK_NS,
     WIDTH,
 )  # fmt: skip
 from execsim.kernel.warm import hot, inner, jit
@@ -172,11 +180,35 @@ def next_slot(ladders: Array, pool: Array, spill: Array, ladder: int, slot: int)
     return best
 
 
+@inner
+def refill(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int) -> None:
+    """REFILL_DECAY: halve what we took from this side, once for each whole half-life that has passed.
+
+    Lazy: called before what we took is read or changed. The half-lives of a side are counted from the first lots taken
+    there, so lots taken later are halved a little early; halves are rounded down.
+    """
+    if state[REFILL] != REFILL_DECAY or ladders[ladder, TOOK] == 0:
+        return
+    halvings = (state[NOW] - ladders[ladder, TOOK_NS]) // state[HALF_LIFE]
+    if halvings <= 0:
+        return
+    ladders[ladder, TOOK_NS] += halvings * state[HALF_LIFE]
+    halvings = min(halvings, 62)
+    taken, width = ladders[ladder, TAKEN], ladders[ladder, WIDTH]
+    for at in range(taken, taken + width):
+        pool[at] >>= halvings
+    if ladders[ladder, SPILLED] > 0:
+        for i in range(spill.shape[0]):
+            if spill[i, 0] != NONE and (spill[i, 0] >> KEY_BITS) == ladder + LEDGER:
+                spill[i, 1] >>= halvings
+
+
 @jit
-def taken_at(ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) -> int:
-    """Lots we took from a level that the recording still shows."""
-    if ladders[ladder, TAKEN] == NONE:
+def taken_at(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int) -> int:
+    """Lots we took from a level that the recording still shows and that have not come back."""
+    if ladders[ladder, TAKEN] == NONE or ladders[ladder, TOOK] == 0:
         return 0
+    refill(state, ladders, pool, spill, ladder)
     at = slot - ladders[ladder, LOW]
     if 0 <= at < ladders[ladder, WIDTH]:
         return pool[ladders[ladder, TAKEN] + at]
@@ -201,8 +233,9 @@ def occupied(ladders: Array, pool: Array, ladder: int) -> int:
 def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int, lots: int) -> int:
     """Set the size at a slot, keep BEST right, and return the size before.
 
-    Consumption ledger: what we took stays taken as long as the level shows it, so that no displayed lot fills us twice.
-    Growth is new liquidity and available at once; a level that falls below what we took, or vanishes, is fresh again.
+    Consumption ledger: what we took stays taken as long as the level shows it, so that no displayed lot fills us twice
+    (`refill` and REFILL_REFRESH forget more). Growth is new liquidity and available at once; a level that falls below
+    what we took, or vanishes, is fresh again.
     A better price outside the window moves it, and what it leaves behind goes into the spill table: NO_ROOM (and nothing
     happens) when that might pass half full.
     """
@@ -224,13 +257,16 @@ def put(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, sl
         pool[ladders[ladder, OFFSET] + at] = lots
         taken = ladders[ladder, TAKEN]
         if taken != NONE and pool[taken + at] > 0:
-            pool[taken + at] = min(pool[taken + at], lots)
+            if state[REFILL] != REFILL_NEVER:
+                refill(state, ladders, pool, spill, ladder)
+            pool[taken + at] = 0 if state[REFILL] == REFILL_REFRESH else min(pool[taken + at], lots)
     else:
         before = spill_get(spill, ladder, slot) if ladders[ladder, SPILLED] > 0 else 0
         spill_set(state, ladders, spill, ladder, slot, lots)
-        taken = taken_at(ladders, pool, spill, ladder, slot)
+        taken = taken_at(state, ladders, pool, spill, ladder, slot)
         if taken > 0:
-            spill_set(state, ladders, spill, ladder + LEDGER, slot, min(taken, lots))
+            keep = 0 if state[REFILL] == REFILL_REFRESH else min(taken, lots)
+            spill_set(state, ladders, spill, ladder + LEDGER, slot, keep)
     if better:
         ladders[ladder, BEST] = slot
     elif lots == 0 and slot == best:
@@ -263,10 +299,11 @@ def clear(ladders: Array, pool: Array, spill: Array, ladder: int, forget_taken: 
 
 
 @inner
-def forget_gone(ladders: Array, pool: Array, spill: Array, ladder: int) -> None:
+def forget_gone(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int) -> None:
     """After a snapshot: of levels that are not shown any more (or show less) we have taken no more than that."""
     if ladders[ladder, TOOK] == 0:
         return
+    refill(state, ladders, pool, spill, ladder)
     offset, width, taken = ladders[ladder, OFFSET], ladders[ladder, WIDTH], ladders[ladder, TAKEN]
     for at in range(width):
         if pool[taken + at] > pool[offset + at]:
@@ -282,12 +319,16 @@ def forget_gone(ladders: Array, pool: Array, spill: Array, ladder: int) -> None:
 @jit
 def take(state: Array, ladders: Array, pool: Array, spill: Array, ladder: int, slot: int, lots: int) -> None:
     """Note that we took `lots` from a level."""
-    ladders[ladder, TOOK] = 1
+    if state[REFILL] == REFILL_OFF:
+        return
+    if ladders[ladder, TOOK] == 0:
+        ladders[ladder, TOOK], ladders[ladder, TOOK_NS] = 1, state[NOW]
+    refill(state, ladders, pool, spill, ladder)
     at = slot - ladders[ladder, LOW]
     if 0 <= at < ladders[ladder, WIDTH]:
         pool[ladders[ladder, TAKEN] + at] += lots
     else:
-        before = taken_at(ladders, pool, spill, ladder, slot)
+        before = taken_at(state, ladders, pool, spill, ladder, slot)
         spill_set(state, ladders, spill, ladder + LEDGER, slot, before + lots)
 
 

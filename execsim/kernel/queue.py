@@ -1,11 +1,11 @@
 """Our orders in the venue's queue: how trades and level changes move and fill them.
 
-Queue position is lots of other people's orders ahead of ours. `RISK_AVERSE`: only trades at our price move us, and no more
-can be ahead than the level shows (source: hftbacktest's RiskAdverseQueueModel, same rule). `PROPORTIONAL`: a shrinking
-level that trades do not explain shrinks the part ahead of us in proportion to its share of the level.
+Queue position is lots of other people's orders ahead of ours. Prints at our price take from the front. A level that shrank
+by more than was printed lost lots ahead of us or behind: that is the queue model's to say (`models`, `estimate`). No more
+can be ahead than the level shows.
 
 Bounds: sizes and remainders are below 2**62 (importers and order entry check price x size < 2**62), sums of two of them
-fit; the one product is `mul_div`, which never overflows.
+fit; products are `estimate.mul_div`, which never overflows.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from execsim.kernel.estimate import left_ahead
 from execsim.kernel.ladder import Array, get, next_slot, other_side, take, taken_at
 from execsim.kernel.layout import (
     AHEAD,
@@ -34,18 +35,25 @@ from execsim.kernel.layout import (
     LEFT,
     LIVE,
     MARKET_OF,
+    MOVED,
+    MOVED_FROM,
+    MOVED_TO,
     N_FILLS,
+    N_MOVES,
     NEXT,
     NONE,
+    NOTED,
+    NOTICE,
     OWN_ASKS,
     OWN_BIDS,
     PRICE_OF,
-    PROPORTIONAL,
     QUANTUM,
     QUEUE,
+    RISK_AVERSE,
     SEEN,
     SIDE_OF,
     STRIDE,
+    UNIT,
 )  # fmt: skip
 from execsim.kernel.warm import inner, jit
 
@@ -53,28 +61,6 @@ BY_QUEUE: Any = np.int64(CAUSE_QUEUE)
 BY_THROUGH: Any = np.int64(CAUSE_THROUGH)
 BY_CROSSING: Any = np.int64(CAUSE_CROSSED)
 """what `fill` is told (np.int64: see warm.jit)"""
-
-
-@jit
-def mul_div(a: int, b: int, c: int) -> int:
-    """floor(a * b / c) for 0 <= a <= c < 2**62 and 0 <= b < 2**62, exactly, without a 128-bit product."""
-    if a == 0 or b == 0:
-        return 0
-    if b <= 9_223_372_036_854_775_807 // a:
-        return a * b // c
-    quotient, rest = 0, 0
-    for bit in range(62, -1, -1):
-        quotient <<= 1
-        rest <<= 1
-        if rest >= c:
-            rest -= c
-            quotient += 1
-        if (b >> bit) & 1:
-            rest += a
-            if rest >= c:
-                rest -= c
-                quotient += 1
-    return quotient
 
 
 @inner
@@ -136,13 +122,15 @@ def sweep(state: Array, markets: Array, orders: Array, fills: Array) -> None:
 
 
 @jit
-def ahead_at(markets: Array, ladders: Array, pool: Array, spill: Array, record: int, side: int, price: int) -> int:
+def ahead_at(
+    state: Array, markets: Array, ladders: Array, pool: Array, spill: Array, record: int, side: int, price: int
+) -> int:
     """Lots ahead of an order that joins `price` now: what is displayed there, less what we took from it, never below 0."""
     if price % markets[record, STRIDE]:
         return 0
     ladder = 2 * record + (BIDS if side > 0 else ASKS)
     slot = price // markets[record, STRIDE]
-    return max(0, get(ladders, pool, spill, ladder, slot) - taken_at(ladders, pool, spill, ladder, slot))
+    return max(0, get(ladders, pool, spill, ladder, slot) - taken_at(state, ladders, pool, spill, ladder, slot))
 
 
 @inner
@@ -185,18 +173,23 @@ def on_trade(
 def on_level(
     state: Array, markets: Array, orders: Array, record: int, bid: bool, price: int, before: int, lots: int
 ) -> None:
-    """The level our orders stand in was set from `before` to `lots`."""
+    """The level our orders stand in was set from `before` to `lots`; what was printed since it was set last explains part
+    of a decrease.
+
+    hftbacktest's estimate is front - (1 - p) x gone + min(0, back - p x gone), at most `lots`. Where the last term is not
+    0 that is `lots` plus what was printed, so it never counts here.
+    """
     order = markets[record, OWN_BIDS if bid else OWN_ASKS]
     while order != NONE:
         own = orders[order, PRICE_OF]
         if own == price:
             gone = before - lots - orders[order, SEEN]
             orders[order, SEEN] = 0
-            if gone > 0 and state[QUEUE] == PROPORTIONAL:
-                part = mul_div(gone, min(orders[order, AHEAD], before), before)
-                orders[order, AHEAD] -= part - part % markets[record, QUANTUM]
-            if orders[order, AHEAD] > lots:
-                orders[order, AHEAD] = lots
+            ahead = orders[order, AHEAD]
+            if gone > 0 and state[QUEUE] != RISK_AVERSE:
+                part = left_ahead(state, markets[record, UNIT], min(ahead, before), before, gone)
+                ahead -= part - part % markets[record, QUANTUM]
+            orders[order, AHEAD] = max(0, min(ahead, lots))
         elif (own < price) if bid else (own > price):
             break
         order = orders[order, NEXT]
@@ -216,7 +209,7 @@ def on_opposite(
         return
     ladder = 2 * record + (ASKS if bid else BIDS)
     slot = price // markets[record, STRIDE]
-    left = lots - taken_at(ladders, pool, spill, ladder, slot)
+    left = lots - taken_at(state, ladders, pool, spill, ladder, slot)
     while order != NONE and left > 0:
         own = orders[order, PRICE_OF]
         if (own < price) if bid else (own > price):
@@ -242,7 +235,7 @@ def on_snapshot(
         bid = side == BIDS
         order = markets[record, OWN_BIDS if bid else OWN_ASKS]
         while order != NONE:
-            shown = ahead_at(markets, ladders, pool, spill, record, 1 if bid else -1, orders[order, PRICE_OF])
+            shown = ahead_at(state, markets, ladders, pool, spill, record, 1 if bid else -1, orders[order, PRICE_OF])
             if lost or orders[order, AHEAD] > shown:
                 orders[order, AHEAD] = shown
             orders[order, SEEN] = 0
@@ -264,3 +257,20 @@ def on_snapshot(
             shown = get(ladders, pool, spill, ladder, slot)
             on_opposite(state, markets, ladders, pool, spill, orders, fills, record, bid, price, shown)
             slot = next_slot(ladders, pool, spill, ladder, slot)
+
+
+@inner
+def note_moves(state: Array, markets: Array, orders: Array, fills: Array, record: int) -> None:
+    """Note the watched orders of a market that have moved far enough forward since they were noted last, or back at all."""
+    found = 0
+    for head in (OWN_BIDS, OWN_ASKS):
+        order = markets[record, head]
+        while order != NONE:
+            moved = orders[order, NOTED] - orders[order, AHEAD]
+            if orders[order, NOTICE] > 0 and (moved >= orders[order, NOTICE] or moved < 0):
+                fills[found, MOVED] = order
+                fills[found, MOVED_FROM], fills[found, MOVED_TO] = orders[order, NOTED], orders[order, AHEAD]
+                orders[order, NOTED] = orders[order, AHEAD]
+                found += 1
+            order = orders[order, NEXT]
+    state[N_MOVES] = found

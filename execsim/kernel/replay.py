@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from execsim.core.errors import InternalError
+from execsim.core.errors import ConfigError, InternalError
 from execsim.core.order import Cause
 from execsim.kernel import layout as L
 from execsim.kernel.advance import advance
 from execsim.kernel.ladder import get, next_slot, spill_set, take, taken_at
 from execsim.kernel.layout import Stop
+from execsim.kernel.models import QueueModel, RiskAverse
 from execsim.kernel.queue import ahead_at, insert, remove
 from execsim.ports import NEVER
 from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
@@ -30,6 +31,7 @@ CAUSES: Final = {
     L.CAUSE_THROUGH: Cause.TRADE_THROUGH,
     L.CAUSE_CROSSED: Cause.CROSSED_BOOK,
 }
+RISK_AVERSE: Final = RiskAverse()
 WINDOW_SLOTS: Final = 16_384
 """ladder window of a market without price bounds; a binary market gets its whole range"""
 WINDOW_SLOTS_L1: Final = 64
@@ -45,12 +47,14 @@ def _view(array: Int64) -> memoryview[int]:
 @dataclass(frozen=True, slots=True)
 class MarketSpan:
     """What the kernel must know of a market: the ladder stride (divides every price of the tape), the rounding quantum of
-    queue models (divides every size), the tick at the start, and the highest price if there is one (binary: 1.0)."""
+    queue models (divides every size), the tick at the start, the highest price if there is one (binary: 1.0), and the lots
+    of one unit of size (logarithmic queue models)."""
 
     stride: int
     quantum: int
     tick_i: int
     price_end_i: int | None = None
+    unit_lots: int = 1
 
 
 class OwnFill(NamedTuple):
@@ -61,6 +65,14 @@ class OwnFill(NamedTuple):
     price_i: int
     cause: Cause
     left: int
+
+
+class QueueMove(NamedTuple):
+    """A watched order's lots ahead of it: `before` when last noted, `ahead` after the last row."""
+
+    order: int
+    before: int
+    ahead: int
 
 
 class Row(NamedTuple):
@@ -79,18 +91,31 @@ class Row(NamedTuple):
 class Replay:
     """Books, queue and own orders of every market of a run.
 
-    `proportional` chooses the queue model, `inferred` what inferred prints may do (layout.INFERRED_*). Sides are +1 (bids,
+    `queue` is the queue model, `inferred` what inferred prints may do (layout.INFERRED_*), `refill` how what we
+    took from a level comes back (layout.REFILL_*; `half_life_ns` for REFILL_DECAY). Errors: ConfigError for a half-life
+    that is not positive. Sides are +1 (bids,
     buy) and -1 (asks, sell); views are layout.VENUE and layout.LOCAL; prices are price_i, sizes lots.
     """
 
     def __init__(
-        self, spans: Sequence[MarketSpan], *, proportional: bool = False, inferred: int = L.INFERRED_THROUGH
+        self,
+        spans: Sequence[MarketSpan],
+        *,
+        queue: QueueModel = RISK_AVERSE,
+        inferred: int = L.INFERRED_THROUGH,
+        refill: int = L.REFILL_NEVER,
+        half_life_ns: int = 0,
     ) -> None:
+        if refill == L.REFILL_DECAY and half_life_ns <= 0:
+            raise ConfigError(f"a half-life of {half_life_ns} ns", "refill by decay needs a positive one")
         count = len(spans)
         self.spans = tuple(spans)
-        self._state: Int64 = np.zeros(L.STATE_SIZE, np.int64)
-        self._state[L.QUEUE] = L.PROPORTIONAL if proportional else L.RISK_AVERSE
+        self.queue = queue
+        self._state: Int64 = np.array([0] * L.STATE_SIZE + list(queue.table()), np.int64)
+        self._state[L.QUEUE] = queue.code
         self._state[L.INFERRED] = inferred
+        self.refill, self.half_life_ns = refill, half_life_ns
+        self._state[L.REFILL], self._state[L.HALF_LIFE] = refill, half_life_ns
         self._markets: Int64 = np.zeros((2 * count, L.MARKET_SIZE), np.int64)
         for column in (L.OWN_BIDS, L.OWN_ASKS, L.PUB_BID, L.PUB_ASK):
             self._markets[:, column] = L.NONE
@@ -98,6 +123,7 @@ class Replay:
         for market, span in enumerate(spans):
             self._markets[2 * market : 2 * market + 2, L.STRIDE] = span.stride
             self._markets[2 * market : 2 * market + 2, L.QUANTUM] = span.quantum
+            self._markets[2 * market : 2 * market + 2, L.UNIT] = span.unit_lots
             self._markets[2 * market : 2 * market + 2, L.TICK] = span.tick_i
         self._ladders: Int64 = np.zeros((4 * count, L.LADDER_SIZE), np.int64)
         self._ladders[:, L.BEST] = L.NONE
@@ -142,7 +168,7 @@ class Replay:
 
     @property
     def now_ns(self) -> int:
-        """Time of the last row applied, by the clock of its view."""
+        """The kernel's clock: time of the last row applied by the clock of its view, or the horizon reached since."""
         return self._s[L.NOW]
 
     @property
@@ -188,6 +214,11 @@ class Replay:
             )
         return found
 
+    def queue_moves(self) -> list[QueueMove]:
+        """The watched orders that the row `advance` stopped at (QUEUE or FILL) moved: bids, then asks, best price first."""
+        f = self._f
+        return [QueueMove(f[i, L.MOVED], f[i, L.MOVED_FROM], f[i, L.MOVED_TO]) for i in range(self._s[L.N_MOVES])]
+
     # ---------------------------------------------------------------- books
     def watch(self, market: int, bits: int) -> None:
         """What to stop for on the strategy's side (layout.WATCH_*)."""
@@ -227,7 +258,7 @@ class Replay:
         slot, stride, seen = self._l[ladder, L.BEST], self._m[record, L.STRIDE], 0
         while slot != L.NONE and (limit is None or seen < limit):
             shown = int(get(self._ladders, self._pool, self._spill, ladder, slot))
-            yield slot * stride, shown, int(taken_at(self._ladders, self._pool, self._spill, ladder, slot))
+            yield slot * stride, shown, int(taken_at(self._state, self._ladders, self._pool, self._spill, ladder, slot))
             slot = int(next_slot(self._ladders, self._pool, self._spill, ladder, slot))
             seen += 1
 
@@ -279,8 +310,8 @@ class Replay:
         if not self._free:
             self._grow_orders()
         order, record = self._free.pop(), 2 * market + L.VENUE
-        ahead = ahead_at(self._markets, self._ladders, self._pool, self._spill, record, side, price_i)
-        self._orders[order] = (1, market, side, price_i, lots, ahead, 0, L.NONE)
+        ahead = ahead_at(self._state, self._markets, self._ladders, self._pool, self._spill, record, side, price_i)
+        self._orders[order] = (1, market, side, price_i, lots, ahead, 0, L.NONE, 0, 0)
         insert(self._markets, self._orders, record, order)
         return order
 
@@ -289,6 +320,7 @@ class Replay:
         left = self._o[order, L.LEFT]
         if self._o[order, L.LIVE]:
             remove(self._markets, self._orders, order)
+        self.watch_queue(order, 0)
         self._free.append(order)
         return left
 
@@ -306,7 +338,12 @@ class Replay:
         return self._o[order, L.AHEAD]
 
     def watch_queue(self, order: int, lots: int) -> None:
-        """Stop when the lots ahead of an own order have changed by `lots` (comes with the queue models)."""
+        """Stop (QUEUE) whenever the lots ahead of an own order have fallen by `lots` or more since now or the last such
+        stop, or have risen (after a gap); 0 stops watching it. Errors: InternalError below 0."""
+        if lots < 0:
+            raise InternalError(f"watch_queue by {lots} lots")
+        self._s[L.WATCHING] += (lots > 0) - (self._o[order, L.NOTICE] > 0)
+        self._o[order, L.NOTICE], self._o[order, L.NOTED] = lots, self._o[order, L.AHEAD]
 
     # ---------------------------------------------------------------- room
     def _allocate(self) -> None:

@@ -41,7 +41,22 @@ from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
 from execsim.exchange.resting import VenueOrder
 from execsim.exchange.trace import Trace, Write, WrittenTrace
-from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
+from execsim.kernel import (
+    INFERRED_IGNORE,
+    INFERRED_THROUGH,
+    INFERRED_USE,
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
+    Logarithmic,
+    MarketSpan,
+    Power,
+    Proportional,
+    QueueModel,
+    Replay,
+    RiskAverse,
+)
 from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime, VenueProfile
 from execsim.scenario import model
@@ -61,6 +76,7 @@ from execsim.tape.store import load_manifest
 from execsim.tape.synth import synthetic_tape
 
 INFERRED: Final = {"ignore": INFERRED_IGNORE, "through": INFERRED_THROUGH, "use": INFERRED_USE}
+REFILL: Final = {"never": REFILL_NEVER, "refresh": REFILL_REFRESH, "decay": REFILL_DECAY, "off": REFILL_OFF}
 
 
 @dataclass(slots=True)
@@ -280,8 +296,10 @@ def join(
     Errors: ConfigError and DataError naming what in the scenario is wrong."""
     kernel = Replay(
         [span_of(market) for market in loaded.markets],
-        proportional=scenario.exchange.queue == "proportional",
+        queue=_queue(scenario.exchange),
         inferred=INFERRED[scenario.tape.inferred_trades],
+        refill=REFILL[scenario.exchange.refill],
+        half_life_ns=int(scenario.exchange.refill_half_life_ms * 1_000_000),
     )
     engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
     drawn = LatencyStats()
@@ -329,7 +347,15 @@ def span_of(market: LoadedMarket) -> MarketSpan:
     """What the kernel must know of a market."""
     info, inst = market.info, market.instrument
     end = inst.one_i if inst.kind is InstrumentKind.BINARY else None
-    return MarketSpan(info.price_gcd_i, info.size_gcd_lots, inst.tick_i, end)
+    return MarketSpan(info.price_gcd_i, info.size_gcd_lots, inst.tick_i, end, max(1, int(1 / inst.grid.lot)))
+
+
+def _queue(item: model.Exchange) -> QueueModel:
+    if item.queue.startswith("power"):
+        return Power(item.queue_exponent, int(item.queue.removeprefix("power") or 1))
+    if item.queue.startswith("log"):
+        return Logarithmic(int(item.queue.removeprefix("log") or 1))
+    return Proportional() if item.queue == "proportional" else RiskAverse()
 
 
 def _book(listener: L3Feed, profile: VenueProfile) -> Callable[[Ledger, Claims], L3Matching]:

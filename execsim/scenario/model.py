@@ -111,7 +111,20 @@ class Venue(Section):
 
 
 class Exchange(Section):
-    queue: Literal["risk_averse", "proportional"] = "risk_averse"
+    """How resting orders queue, and how what we took from the book comes back (docs/queue.md)."""
+
+    queue: Literal["risk_averse", "proportional", "power", "power2", "power3", "log", "log2"] = "risk_averse"
+    queue_exponent: Number = Field(Decimal(3), gt=0, le=100, description="n of the power models: f(x) = x ** n")
+    refill: Literal["never", "refresh", "decay", "off"] = Field(
+        "never",
+        description="what we took from a level is there again: never, when a row touches it, by halves, at once",
+    )
+    refill_half_life_ms: Number = Field(
+        Decimal(1_000),
+        ge=Decimal("0.000001"),
+        le=3_600_000,
+        description="refill = decay: time after which half is back",
+    )
 
 
 class Tape(Section):

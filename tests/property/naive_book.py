@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 
-from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE
+from execsim.kernel import (
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
+    Logarithmic,
+    Power,
+    Proportional,
+    QueueModel,
+    RiskAverse,
+)
+from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_VENUE
 from execsim.tape.schema import Flag, Kind
+
+QUEUES: tuple[QueueModel, ...] = (
+    RiskAverse(),
+    Proportional(),
+    Power(Decimal(3)),
+    Power(Decimal("0.5"), 2),
+    Power(Decimal("1.7"), 3),
+    Power(Decimal("0.3"), 3),
+    Logarithmic(),
+    Logarithmic(2),
+)
+"""one of each kind"""
 
 
 @dataclass
@@ -17,15 +43,49 @@ class Own:
     ahead: int
     arrival: int
     seen: int = 0
+    notice: int = 0
+    noted: int = 0
+
+
+def interpolated(table: tuple[int, ...], place: Fraction) -> int:
+    """A table of 1025 points over 0 to 1, read at `place` rounded down to 2**-30."""
+    at, rest = divmod(int(place * 2**30), 2**20)
+    return table[at] + (math.floor(Fraction((table[at + 1] - table[at]) * rest, 2**20)) if rest else 0)
+
+
+def log2(table: tuple[int, ...], number: int) -> int:
+    """In units of 2**-40."""
+    exponent = number.bit_length() - 1
+    return exponent * 2**40 + interpolated(table, Fraction(number, 2**exponent) - 1)
+
+
+def left_ahead(model: QueueModel, ahead: int, before: int, gone: int, unit: int = 1) -> int:
+    """Of `gone` lots that left a level of `before` without a print, those that stood among the `ahead` in front of us."""
+    if isinstance(model, Proportional):
+        return math.floor(Fraction(ahead, before) * gone)
+    if isinstance(model, Power):
+        return math.floor(Fraction(interpolated(model.table(), Fraction(ahead, before)) * gone, 2**30))
+    if isinstance(model, Logarithmic):
+        front, back, whole = (
+            log2(model.table(), n + unit) - log2(model.table(), unit) for n in (ahead, before - ahead, before)
+        )
+        if model.variant == 1:
+            whole = front + back
+        share = math.floor(Fraction(whole - back, whole) * 2**30) if whole else 0
+        return math.floor(Fraction(share * gone, 2**30))
+    return 0
 
 
 @dataclass
 class NaiveBook:
     """One view of one market. `taken` and `own` matter at the venue only."""
 
-    proportional: bool = False
+    queue: QueueModel = QUEUES[0]
     inferred: int = 1
     quantum: int = 1
+    unit: int = 1
+    refill: int = REFILL_NEVER
+    half_life_ns: int = 0
     sides: dict[int, dict[int, int]] = field(default_factory=lambda: {1: {}, -1: {}})
     taken: dict[int, dict[int, int]] = field(default_factory=lambda: {1: {}, -1: {}})
     own: list[Own] = field(default_factory=list)
@@ -36,6 +96,11 @@ class NaiveBook:
     last: int = 0
     last_seq: int = 0
     arrivals: int = 0
+    moves: list[tuple[int, int, int]] = field(default_factory=list)
+    """watched orders the last row moved: (name, ahead before, ahead)"""
+    now_ns: int = 0
+    took_ns: dict[int, int] = field(default_factory=dict)
+    """side -> when its ledger was begun, in whole half-lives up to now"""
 
     def best(self, side: int) -> int | None:
         prices = self.sides[side]
@@ -49,8 +114,22 @@ class NaiveBook:
         before = self.sides[side].pop(price, 0)
         if lots:
             self.sides[side][price] = lots
-        self.taken[side][price] = min(self.taken[side].get(price, 0), lots)
+        self.taken[side][price] = 0 if self.refill == REFILL_REFRESH else min(self.taken[side].get(price, 0), lots)
         return before
+
+    def take(self, side: int, price: int, lots: int) -> None:
+        if self.refill != REFILL_OFF:
+            self.taken[side][price] = self.taken[side].get(price, 0) + lots
+            self.took_ns.setdefault(side, self.now_ns)
+
+    def age(self, now_ns: int) -> None:
+        """Time passes: what we took halves every half-life."""
+        self.now_ns = now_ns
+        for side in self.took_ns if self.refill == REFILL_DECAY else ():
+            while now_ns - self.took_ns[side] >= self.half_life_ns:
+                self.taken[side] = {price: lots // 2 for price, lots in self.taken[side].items()}
+                whole = not any(self.taken[side].values()) and (now_ns - self.took_ns[side]) // self.half_life_ns
+                self.took_ns[side] += (whole or 1) * self.half_life_ns
 
     def shown(self, side: int, price: int) -> int:
         return max(0, self.sides[side].get(price, 0) - self.taken[side].get(price, 0))
@@ -68,6 +147,8 @@ class NaiveBook:
 
     def row(self, row: list[int], venue: bool) -> list[tuple[int, int, str, int]]:
         """Apply a row; returns own fills (name, lots, cause, left)."""
+        if venue:
+            self.age(row[TS_VENUE])
         kind, flags = row[KIND] & ((1 << KIND_BITS) - 1), row[KIND] >> KIND_BITS
         side, price, lots = row[SIDE], row[PRICE], row[SIZE]
         fills: list[tuple[int, int, str, int]] = []
@@ -82,6 +163,11 @@ class NaiveBook:
             self.tick = price
         elif kind == Kind.GAP:
             self.gap = bool(lots)
+        self.moves = []
+        for own in self.mine(1) + self.mine(-1):
+            if own.notice and not own.noted - own.notice < own.ahead <= own.noted:
+                self.moves.append((own.name, own.noted, own.ahead))
+                own.noted = own.ahead
         self.own = [o for o in self.own if o.left]
         return fills
 
@@ -89,8 +175,8 @@ class NaiveBook:
         if kind == Kind.SNAPSHOT and flags & Flag.FIRST:
             self.lost = not self.known or bool(flags & Flag.RESYNC)
             self.sides = {1: {}, -1: {}}
-            if self.lost:
-                self.taken = {1: {}, -1: {}}
+            if self.lost or self.refill == REFILL_REFRESH:
+                self.taken, self.took_ns = {1: {}, -1: {}}, {}
         if kind == Kind.BBO:
             before = self.sides[side].get(price, 0)
             old = self.best(side)
@@ -112,10 +198,10 @@ class NaiveBook:
             for own in self.mine(side):
                 if own.price == price:
                     gone, own.seen = before - lots - own.seen, 0
-                    if gone > 0 and self.proportional:
-                        part = gone * min(own.ahead, before) // before
+                    if gone > 0:
+                        part = left_ahead(self.queue, min(own.ahead, before), before, gone, self.unit)
                         own.ahead -= part - part % self.quantum
-                    own.ahead = min(own.ahead, lots)
+                    own.ahead = max(0, min(own.ahead, lots))
             if lots:
                 self._cross(-side, price, fills)
 
@@ -151,7 +237,7 @@ class NaiveBook:
             amount = min(own.left, left)
             if amount:
                 left -= self._fill(own, amount, "crossed_book", fills)
-                self.taken[-mine][price] = self.taken[-mine].get(price, 0) + amount
+                self.take(-mine, price, amount)
 
     def _reanchor(self, fills: list) -> None:  # type: ignore[type-arg]
         for own in self.own:

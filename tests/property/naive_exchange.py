@@ -12,7 +12,7 @@ from typing import Any
 
 from naive_book import NaiveBook
 
-from execsim.kernel import LOCAL, VENUE
+from execsim.kernel import LOCAL, VENUE, QueueModel
 from execsim.ports import Priority
 from execsim.tape.schema import Kind
 
@@ -59,12 +59,15 @@ class NaiveExchange:
         markets: int,
         entry_ns: int,
         response_ns: int,
-        proportional: bool,
+        queue: QueueModel,
         inferred: int,
+        refill: int,
+        half_life_ns: int,
         hear: Callable[[int, Heard], None],
     ) -> None:
         self._rows = {VENUE: venue_rows, LOCAL: local_rows}
-        self.books = {(v, m): NaiveBook(proportional, inferred) for v in (VENUE, LOCAL) for m in range(markets)}
+        terms = {"refill": refill, "half_life_ns": half_life_ns}
+        self.books = {(v, m): NaiveBook(queue, inferred, **terms) for v in (VENUE, LOCAL) for m in range(markets)}
         self._entry_ns, self._response_ns = entry_ns, response_ns
         self._hear = hear
         self.now_ns = 0
@@ -158,6 +161,7 @@ class NaiveExchange:
 
     def _walk(self, ask: Ask, limit: int, lots: int) -> list[tuple[int, int]]:
         book, takes = self.books[VENUE, ask.market], []
+        book.age(min(self.now_ns, max(rows[-1][v] for v, rows in self._rows.items())))
         if book.gap or not book.known:
             return []
         for price in sorted(book.sides[-ask.side], reverse=ask.side < 0):
@@ -169,7 +173,7 @@ class NaiveExchange:
     def _take(self, kept: Kept, takes: list[tuple[int, int]]) -> None:
         ask, book = kept.ask, self.books[VENUE, kept.ask.market]
         for price, lots in takes:
-            book.taken[-ask.side][price] = book.taken[-ask.side].get(price, 0) + lots
+            book.take(-ask.side, price, lots)
             kept.left -= lots
             kept.filled += lots
             if not kept.left:

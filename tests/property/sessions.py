@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from naive_book import QUEUES
 from worlds import OPEN_PROFILE, Tape, World, coarse
 
 from execsim.core.errors import ExecError, OrderNotFound
@@ -47,7 +48,7 @@ from execsim.exchange.faults.effects import (
     Slow,
 )
 from execsim.exchange.line import DEADLINE_NS
-from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan
+from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, QueueModel
 from execsim.ports import Priority, VenueProfile
 from execsim.runtime import VirtualRuntime
 from execsim.tape.schema import Flag, Kind
@@ -137,9 +138,9 @@ class Terms:
 
     k: int = 1
     exact: bool = False
-    proportional: bool | None = None
     faults: bool = False
     """random faults, settlement on a chain, delays for takers, disputed resolutions"""
+    queue: QueueModel | None = None
 
 
 class Watched:
@@ -261,7 +262,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
                 market=m,
                 delay_ns=50,
             )
-    proportional = rng.random() < 0.5
+    queue = rng.choice(QUEUES)
     runtime = VirtualRuntime(seed)
     shorting = rng.random() < 0.2
     delay = rng.choice((ConstantLatency(0), ConstantLatency(7), LognormalLatency(10, "0.8")))
@@ -278,7 +279,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
         profile=VenueProfile(**{**_fields(OPEN_PROFILE), "shorting": shorting, "gtd_early_ns": rng.choice((0, 5))}),
         latency=LatencyModel(entry=delay, response=back),
         spans=[MarketSpan(1, k, 1, 100 if i.kind is InstrumentKind.BINARY else None) for i in insts],
-        proportional=proportional if terms.proportional is None else terms.proportional,
+        queue=terms.queue or queue,
         inferred=rng.choice((INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE)),
         validate=rng.random() < 0.3, venue_runtime=Watched(runtime, checked), observer=checked,
         cuts=[rng.randrange(len(tape.rows)) for _ in range(3)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, note, settings
@@ -13,6 +14,7 @@ from execsim.core.fees import Liquidity
 from execsim.core.instrument import InstrumentKind
 from execsim.core.order import Cause, Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from execsim.exchange import TRADER
+from execsim.kernel import Power, Proportional, QueueModel, RiskAverse
 from execsim.tape.schema import Flag, Kind
 
 SEEDS = st.integers(0, 2**32)
@@ -212,14 +214,17 @@ class Shown:
         self._size[m, side][price] = size
 
 
-@pytest.mark.parametrize("proportional", [False, True], ids=["risk-averse", "proportional"])
+@pytest.mark.parametrize(
+    "queue", [RiskAverse(), Proportional(), Power(Decimal("2.5"))], ids=["risk-averse", "proportional", "power"]
+)
 @given(seed=SEEDS)
 @settings(max_examples=40, deadline=None, derandomize=True, print_blob=True)
-def test_scaling_all_sizes_changes_no_fill(proportional: bool, seed: int) -> None:
-    """Times, causes and prices are the same, lots are multiplied: nothing depends on how fine a lot is."""
+def test_scaling_all_sizes_changes_no_fill(queue: QueueModel, seed: int) -> None:
+    """Times, causes and prices are the same, lots are multiplied: nothing depends on how fine a lot is. (A logarithm of a
+    size is interpolated: there the last lot may.)"""
     expected: list[tuple[object, ...]] | None = None
     for k in (1, 3, 1000):
-        played = replayed(seed, Terms(k, exact=True, proportional=proportional), checks=False)
+        played = replayed(seed, Terms(k, exact=True, queue=queue), checks=False)
         got: list[tuple[object, ...]] = [
             (f.ts_ns, f.order_id, f.price_i, f.lots // k, f.lots % k, f.cash // k, f.cash % k, f.cause, f.row_seq)
             for f in played.fills

@@ -13,14 +13,28 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_book import NaiveBook, run_rows
+from naive_book import QUEUES, NaiveBook, run_rows
 
-from execsim.kernel import LOCAL, VENUE, WATCH_BOOK, MarketSpan, Replay, Stop
-from execsim.kernel.queue import mul_div
+from execsim.kernel import (
+    LOCAL,
+    REFILL_DECAY,
+    REFILL_NEVER,
+    REFILL_OFF,
+    REFILL_REFRESH,
+    VENUE,
+    WATCH_BOOK,
+    MarketSpan,
+    QueueModel,
+    Replay,
+    RiskAverse,
+    Stop,
+)
 from execsim.tape.rows import KIND_BITS, MARKET, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Flag, Kind
 
 PRICES = 30
+RISK_AVERSE = RiskAverse()
+REFILLS = (REFILL_NEVER, REFILL_REFRESH, REFILL_DECAY, REFILL_OFF)
 
 
 def random_tape(rng: random.Random, count: int, markets: int, wide: bool) -> list[list[int]]:
@@ -61,16 +75,27 @@ def random_tape(rng: random.Random, count: int, markets: int, wide: bool) -> lis
     return rows
 
 
-def replay_against_naive(seed: int, wide: bool = False, proportional: bool = False, inferred: int = 1) -> str:
+def replay_against_naive(
+    seed: int, wide: bool = False, queue: QueueModel = RISK_AVERSE, inferred: int = 1, refill: int = REFILL_NEVER
+) -> str:
     """Run both on a random tape with random own orders and assert equality throughout; returns a digest of it all."""
     rng = random.Random(seed)
     markets, scale = rng.choice((1, 2)), 40_000 if wide else 1
     rows = random_tape(rng, 120, markets, wide)
-    naive = {(v, m): NaiveBook(proportional, inferred) for v in (VENUE, LOCAL) for m in range(markets)}
+    half_life, quantum, unit = rng.choice((1, 7, 100)), rng.choice((1, 1, 3)), rng.choice((1, 1, 5, 1000))
+    naive = {
+        (v, m): NaiveBook(queue, inferred, quantum, unit, refill=refill, half_life_ns=half_life)
+        for v in (VENUE, LOCAL)
+        for m in range(markets)
+    }
     span = MarketSpan(
-        stride=scale if wide and rng.random() < 0.3 else 1, quantum=1, tick_i=1, price_end_i=None if wide else 100
+        stride=scale if wide and rng.random() < 0.3 else 1,
+        quantum=quantum,
+        tick_i=1,
+        price_end_i=None if wide else 100,
+        unit_lots=unit,
     )
-    kernel = Replay([span] * markets, proportional=proportional, inferred=inferred)
+    kernel = Replay([span] * markets, queue=queue, inferred=inferred, refill=refill, half_life_ns=half_life)
     for m in range(markets):
         kernel.watch(m, WATCH_BOOK if rng.random() < 0.5 else 0)
     venue = np.array(sorted(rows, key=lambda r: r[TS_VENUE]), np.int64)
@@ -80,16 +105,21 @@ def replay_against_naive(seed: int, wide: bool = False, proportional: bool = Fal
     events = run_rows(sorted(rows, key=lambda r: r[TS_VENUE]), (TS_VENUE, TS_LOCAL))
     live: dict[int, int] = {}
     log: list[object] = []
-    done = 0
+    rows_end, done = max(row[TS_LOCAL] for row in rows), 0
     for name, now in enumerate([*actions, 2**60]):
-        expected = []
+        expected: list[tuple[object, ...]] = []
         while done < len(events) and events[done][0] <= now:
             ts, view, row = events[done]
-            for fill in naive[view, row[MARKET]].row(row, view == VENUE):
-                expected.append((ts, *fill))
+            book = naive[view, row[MARKET]]
+            fills = book.row(row, view == VENUE)
+            expected += [(ts, "moved", *move) for move in book.moves]
+            expected += [(ts, *fill) for fill in fills]
             done += 1
-        got = []
+        got: list[tuple[object, ...]] = []
         while (why := kernel.advance(now)) not in (Stop.HORIZON, Stop.CHUNK):
+            if why in (Stop.FILL, Stop.QUEUE):
+                names = {slot: n for n, slot in live.items()}
+                got += [(kernel.now_ns, "moved", names[m.order], m.before, m.ahead) for m in kernel.queue_moves()]
             if why is Stop.FILL:
                 names = {slot: n for n, slot in live.items()}
                 for fill in kernel.own_fills():
@@ -123,41 +153,57 @@ def replay_against_naive(seed: int, wide: bool = False, proportional: bool = Fal
             rng.randrange(1, PRICES) * scale,
             rng.randrange(1, 30),
         )
+        book = naive[VENUE, m]
+        book.age(min(now, rows_end))
+        offered = list(kernel.available(m, side))
+        prices = sorted(book.sides[side], reverse=side > 0)
+        assert offered == [(p, book.shown(side, p)) for p in prices if book.shown(side, p)]
+        if offered and rng.random() < 0.7:
+            at, most = rng.choice(offered)
+            amount = rng.randrange(1, most + 1)
+            kernel.consume(m, side, at, amount)
+            book.take(side, at, amount)
         live[name] = kernel.rest(m, side, price, lots)
-        naive[VENUE, m].rest(name, side, price, lots)
+        book.rest(name, side, price, lots)
+        if rng.random() < 0.5:
+            own, notice = book.own[-1], rng.choice((1, 1, 3, 10))
+            kernel.watch_queue(live[name], notice)
+            own.notice, own.noted = notice, own.ahead
     assert kernel.rows == len(rows)
     return hashlib.sha256(repr(log).encode()).hexdigest()
 
 
-@given(seed=st.integers(0, 2**32), wide=st.booleans(), proportional=st.booleans(), inferred=st.sampled_from([0, 1, 2]))
+@given(
+    seed=st.integers(0, 2**32),
+    wide=st.booleans(),
+    queue=st.sampled_from(QUEUES),
+    inferred=st.sampled_from([0, 1, 2]),
+    refill=st.sampled_from(REFILLS),
+)
 @settings(max_examples=150, deadline=None)
-def test_the_kernel_equals_the_naive_model(seed: int, wide: bool, proportional: bool, inferred: int) -> None:
-    replay_against_naive(seed, wide, proportional, inferred)
+def test_the_kernel_equals_the_naive_model(
+    seed: int, wide: bool, queue: QueueModel, inferred: int, refill: int
+) -> None:
+    replay_against_naive(seed, wide, queue, inferred, refill)
 
 
 def uncompiled(seeds: range) -> list[str]:
-    return [replay_against_naive(s, s % 2 == 1, s % 3 == 1, s % 3) for s in seeds]
+    return [replay_against_naive(s, s % 2 == 1, QUEUES[s % len(QUEUES)], s % 3, s % 4) for s in seeds]
 
 
 def test_the_kernel_equals_its_uncompiled_self() -> None:
-    code = "import sys; sys.path[:0] = sys.argv[1:]; import test_kernel as t; print(*t.uncompiled(range(8)))"
+    code = "import sys; sys.path[:0] = sys.argv[1:]; import test_kernel as t; print(*t.uncompiled(range(14)))"
     here = str(Path(__file__).parent)
     env = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     out = subprocess.run([sys.executable, "-c", code, here], env=env, capture_output=True, text=True, check=True).stdout
-    assert out.split() == uncompiled(range(8))
-
-
-@given(st.integers(0, 2**62 - 1), st.integers(0, 2**62 - 1), st.integers(1, 2**62 - 1))
-def test_mul_div_is_exact_to_the_largest_sizes(a: int, b: int, c: int) -> None:
-    a = min(a, c)
-    assert mul_div(a, b, c) == a * b // c
+    assert out.split() == uncompiled(range(14))
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_queue_ahead_never_grows_between_snapshots(seed: int) -> None:
     rng = random.Random(seed)
     rows = [r for r in random_tape(rng, 300, 1, False) if r[3] & 255 in (Kind.LEVEL, Kind.TRADE)]
-    kernel = Replay([MarketSpan(1, 1, 1, 100)], proportional=bool(seed % 2), inferred=2)
+    kernel = Replay([MarketSpan(1, 1, 1, 100)], queue=QUEUES[seed % len(QUEUES)], inferred=2)
     book = np.array(sorted(rows, key=lambda r: r[TS_VENUE]), np.int64)
     kernel.feed(book, book[:0])
     kernel.advance(int(book[20, TS_VENUE]))

@@ -13,7 +13,7 @@ from test_tape_task import planned
 from execsim.core.events import Trade
 from execsim.exchange import KernelBooks, TapeMarket
 from execsim.journal import HashJournal
-from execsim.kernel import MarketSpan, OwnFill, Replay, Row
+from execsim.kernel import MarketSpan, OwnFill, QueueMove, Replay, Row
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
 from execsim.scenario.build import join, load_data
@@ -22,7 +22,9 @@ from execsim.tape.reader import TapeReader
 from execsim.tape.rows import SEQ, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import FLOOR_NS
 
-SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+FILES = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+SCENARIOS = [path for path in FILES if model.load(path).agents is None]
+"""Those that replay a tape: the market that agents make is heard a feed latency late, tests/unit/scenario/test_agents.py."""
 
 
 class Listener:
@@ -77,6 +79,7 @@ class Listener:
 class Deaf:
     """A venue side nobody trades on."""
 
+    def on_queue(self, market: int, moves: list[QueueMove], row: Row) -> None: ...
     def on_fills(self, market: int, fills: list[OwnFill], row: Row) -> None: ...
     def on_resolve(self, market: int, payoff_i: int) -> None: ...
 

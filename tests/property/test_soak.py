@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from naive_book import QUEUES
 from sessions import play
 from test_exchange import Watch
 from test_kernel import replay_against_naive
@@ -20,7 +21,9 @@ def test_the_kernel_equals_the_naive_model(block: int) -> None:
     """Replay one: PYTHONPATH=tests/property .venv/bin/python -c 'import test_kernel as t; t.replay_against_naive(SEED)'"""
     for seed in range(FIRST + block * 100, FIRST + block * 100 + 100):
         try:
-            replay_against_naive(seed, wide=seed % 2 == 1, proportional=seed % 3 == 1, inferred=seed % 3)
+            replay_against_naive(
+                seed, wide=seed % 2 == 1, queue=QUEUES[seed % len(QUEUES)], inferred=seed % 3, refill=seed % 4
+            )
         except AssertionError as error:
             raise AssertionError(f"seed {seed}") from error
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from naive_book import QUEUES
 from naive_exchange import Ask, Heard, NaiveExchange
 from sessions import near, random_tape
 from worlds import OPEN_PROFILE, VENUE_NAME, Tape, coarse
@@ -23,10 +24,11 @@ from execsim.core.events import OrderFilled, OrderGone, Trade
 from execsim.core.instrument import InstrumentKind
 from execsim.core.order import Order, OrderId, OrderType, Side, TimeInForce
 from execsim.exchange import ConstantLatency, Exchange, KernelBooks, LatencyModel, SimulatedVenue, TapeMarket
-from execsim.kernel import MarketSpan, Replay
+from execsim.kernel import REFILL_DECAY, REFILL_NEVER, REFILL_OFF, REFILL_REFRESH, MarketSpan, QueueModel, Replay
 from execsim.ports import Priority
 from execsim.runtime import VirtualRuntime
 
+REFILLS = (REFILL_NEVER, REFILL_REFRESH, REFILL_DECAY, REFILL_OFF)
 SHORTING = replace(OPEN_PROFILE, shorting=True)
 """money is not what this is about"""
 
@@ -56,8 +58,10 @@ class Plan:
     entry_ns: int
     response_ns: int
     feed_ns: int
-    proportional: bool
+    queue: QueueModel
     inferred: int
+    refill: int
+    half_life_ns: int
     decisions: list[Decision]
     timers: list[int]
     cuts: list[int]
@@ -83,7 +87,8 @@ def planned(seed: int) -> Plan:
     end = tape.rows[-1]["ts_recv_ns"]
     return Plan(
         tape, markets, rng.choice((0, 0, 1, 5, 30)), rng.choice((0, 0, 1, 7)), rng.choice((0, 0, 5)),
-        rng.random() < 0.5, rng.randrange(3), decisions, sorted(rng.randrange(990, end + 20) for _ in range(10)),
+        rng.choice(QUEUES), rng.randrange(3), rng.choice(REFILLS), rng.choice((1, 20, 200)),
+        decisions, sorted(rng.randrange(990, end + 20) for _ in range(10)),
         [rng.randrange(len(tape.rows)) for _ in range(4)],
     )  # fmt: skip
 
@@ -134,8 +139,8 @@ def naive(plan: Plan) -> tuple[list[tuple[Any, ...]], list[tuple[int, Heard]]]:
     venue, local = (np.concatenate([getattr(c, view) for c in chunks]).tolist() for view in ("venue", "local"))
     script: Script
     exchange = NaiveExchange(
-        venue, local, plan.markets, plan.entry_ns, plan.response_ns, plan.proportional, plan.inferred,
-        lambda now_ns, heard: script.hear(now_ns, heard),
+        venue, local, plan.markets, plan.entry_ns, plan.response_ns, plan.queue, plan.inferred,
+        plan.refill, plan.half_life_ns, lambda now_ns, heard: script.hear(now_ns, heard),
     )  # fmt: skip
     script = Script(
         plan, lambda t, fn: exchange.at(t, Priority.NORMAL, fn), exchange.place, exchange.cancel, exchange.amend
@@ -160,7 +165,10 @@ class Real:
         kinds = [InstrumentKind.SPOT] * plan.markets
         self.instruments = [coarse(f"m{m}", kind, price_min_i=1, price_max_i=99) for m, kind in enumerate(kinds)]
         spans = [MarketSpan(1, 1, 1, 100)] * plan.markets
-        self.kernel = Replay(spans, proportional=plan.proportional, inferred=plan.inferred)
+        self.kernel = Replay(
+            spans, queue=plan.queue, inferred=plan.inferred, refill=plan.refill,
+            half_life_ns=plan.half_life_ns,
+        )  # fmt: skip
         latency = LatencyModel(entry=ConstantLatency(plan.entry_ns), response=ConstantLatency(plan.response_ns))
         exchange = Exchange(self.runtime, self.kernel, VENUE_NAME, dict(enumerate(self.instruments)), SHORTING)
         self.venue = SimulatedVenue(exchange, latency)

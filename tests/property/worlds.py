@@ -25,7 +25,7 @@ from execsim.exchange import (
     TapeMarket,
 )
 from execsim.exchange.faults import Pack, Schedule
-from execsim.kernel import INFERRED_THROUGH, MarketSpan, Replay
+from execsim.kernel import INFERRED_THROUGH, MarketSpan, QueueModel, Replay, RiskAverse
 from execsim.market import Books
 from execsim.ports import FeedSink, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
@@ -143,7 +143,7 @@ class World:
         profile: VenueProfile = OPEN_PROFILE,
         latency: LatencyModel | None = None,
         spans: Sequence[MarketSpan] | None = None,
-        proportional: bool = False,
+        queue: QueueModel | None = None,
         inferred: int = INFERRED_THROUGH,
         validate: bool = False,
         sink: FeedSink | None = None,
@@ -155,7 +155,7 @@ class World:
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
-        self.kernel = Replay(spans or [_span(i) for i in instruments], proportional=proportional, inferred=inferred)
+        self.kernel = Replay(spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred)
         self.exchange = Exchange(
             venue_runtime or runtime, self.kernel, VENUE_NAME, dict(enumerate(instruments)), profile, model
         )

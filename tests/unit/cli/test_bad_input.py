@@ -27,7 +27,7 @@ SCENARIO = {
     "not TOML": ({"[[data]]": "[[data]"}, ["coin.toml: not valid TOML", "line 4"]),
     "unknown word": (
         {"[strategy]": '[exchange]\nqueue = "magic"\n[strategy]'},
-        ["exchange.queue is 'magic'", "'risk_averse' or 'proportional'"],
+        ["exchange.queue is 'magic'", "'risk_averse', 'proportional', 'power'"],
     ),
     "negative balance": ({"pUSD = 100": "pUSD = -100"}, ["venues.polymarket.balances.pUSD is -100"]),
     "balance off the grid": ({"pUSD = 100": "pUSD = 0.0000001"}, ["balances.pUSD", "0.000001"]),

@@ -16,7 +16,8 @@ import pytest
 from execsim.journal import digest_of, read
 from execsim.tape.store import load_manifest
 
-FILES = {"equity.parquet", "fills.parquet", "journal.sqlite", "orders.parquet", "positions.parquet", "report.html"}
+TABLES = {"equity.parquet", "fills.parquet", "orders.parquet", "positions.parquet"}
+FILES = {*TABLES, "journal.sqlite", "report.html", "trace.sqlite"}
 NAMES = ("orders", "fills", "positions", "equity")
 
 INTERRUPTS = """
@@ -84,7 +85,7 @@ def test_a_second_run_replaces_the_first(execsim: Any, scene: Any, tapes: Path) 
 def test_a_run_without_a_journal_leaves_none_of_an_earlier_one(execsim: Any, scene: Any, tapes: Path) -> None:
     assert execsim("run", scene.scenario, "--out", scene.out).code == 0
     assert execsim("run", scene.scenario, "--out", scene.out, "--set", "journal.mode=off").code == 0
-    assert {path.name for path in scene.out.iterdir()} == FILES - {"journal.sqlite"}
+    assert {path.name for path in scene.out.iterdir()} == FILES - {"journal.sqlite", "trace.sqlite"}
 
 
 @pytest.mark.parametrize("mode", ["full", "batched", "off"])

@@ -226,3 +226,21 @@ def test_what_the_venue_sees_for_its_rewards() -> None:
         assert world.venue.seen("coin") is None
 
     play(tape, script, usd=10_000)
+
+
+def test_a_watched_order_is_told_what_moved_its_queue_before_the_fill_of_that_row() -> None:
+    """Thirty of the hundred ahead are a tenth and more; the next print takes the rest and five of ours."""
+    tape = book().trade(2 * MS, -1, 48, 30).trade(2 * MS, -1, 48, 4).trade(3 * MS, -1, 48, 71)
+    heard: list[tuple[Any, ...]] = []
+
+    async def script(world: World) -> None:
+        engine = world.engine
+        engine.subscribe(lambda update: heard.append(("filled", update.fill.lots)) if update.fill else None)
+        mine = order("a", Side.BUY, 20, 48)
+        engine.inbox.queue_watchers[mine.id] = [lambda moved: heard.append((moved.before_lots, moved.ahead_lots))]
+        world.venue.watch_queue(mine.id, 10)
+        await engine.submit_order(mine)
+        await world.runtime.sleep(20 * MS)
+
+    play(tape, script, usd=5_000)
+    assert heard == [(100, 70), (70, 0), ("filled", 5)]

@@ -10,6 +10,7 @@ import pytest
 from execsim.core.errors import ConfigError, DataError, VenueNotSupported
 from execsim.exchange import TRADER, ConstantLatency, LognormalLatency
 from execsim.journal import HashJournal
+from execsim.kernel import REFILL_DECAY, REFILL_NEVER, Logarithmic, Power, Proportional, QueueModel, RiskAverse
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import build, model
 
@@ -116,3 +117,27 @@ def test_a_file_of_policies_may_serve_other_markets_too(tmp_path: Path) -> None:
     (tmp_path / "risk.yaml").write_text("policies: [{type: PositionLimit, max_size: 5, market_id: elsewhere}]\n")
     parts = joined(handwritten(f"risk.file={tmp_path}/risk.yaml"))
     assert [policy.name for policy in parts.risk.policies] == ["PositionLimit"]
+
+
+def test_the_refill_model_reaches_the_kernel() -> None:
+    kernel = joined(handwritten("exchange.refill=decay", "exchange.refill_half_life_ms=0.5")).kernel
+    assert (kernel.refill, kernel.half_life_ns) == (REFILL_DECAY, 500_000)
+    assert joined(handwritten()).kernel.refill == REFILL_NEVER
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        ((), RiskAverse()),
+        (("exchange.queue=proportional",), Proportional()),
+        (("exchange.queue=power",), Power(Decimal(3))),
+        (("exchange.queue=power2", "exchange.queue_exponent=1.5"), Power(Decimal("1.5"), 2)),
+        (("exchange.queue=power3",), Power(Decimal(3), 3)),
+        (("exchange.queue=log",), Logarithmic()),
+        (("exchange.queue=log2",), Logarithmic(2)),
+    ],
+)
+def test_the_queue_model_reaches_the_kernel(settings: tuple[str, ...], model: QueueModel) -> None:
+    kernel = joined(handwritten(*settings)).kernel
+    assert kernel.queue == model
+    assert kernel.spans[0].unit_lots == 1_000_000

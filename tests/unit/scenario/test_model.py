@@ -57,6 +57,8 @@ def test_a_seed_given_counts_more_than_that_of_the_file(path: Path) -> None:
     [
         ("exchange.queue=proportional", lambda s: s.exchange.queue == "proportional"),
         ("exchange.queue = 'proportional'", lambda s: s.exchange.queue == "proportional"),
+        ("exchange.refill=decay", lambda s: s.exchange.refill == "decay"),
+        ("exchange.refill_half_life_ms=2.5", lambda s: s.exchange.refill_half_life_ms == Decimal("2.5")),
         ("data.0.sources.1=c.csv", lambda s: s.data[0].sources == ["a.csv", "c.csv"]),
         ("markets.0.resolve.payoff=1", lambda s: s.markets[0].resolve.payoff == 1),
         ("venues.polymarket.entry.ms=0.1", lambda s: s.venues["polymarket"].entry.ms == Decimal("0.1")),
