@@ -12,6 +12,7 @@ from execsim.core.units import NS_PER_S
 from execsim.engine.context import Context
 from execsim.exchange import TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
+from execsim.kernel import Fifo
 from execsim.ports import Journal, Priority
 from execsim.report.run import EquitySampler, PriceSampler, RunRecord
 from execsim.runtime import VirtualRuntime
@@ -108,7 +109,8 @@ class _Session:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
         names = [market.id for market in loaded.markets]
         handlers = [parts.venues[market.instrument.venue] for market in loaded.markets]
-        tape = TapeMarket(runtime, parts.kernel, merged(parts.streams), names, parts.books, handlers)
+        chunks = merged(parts.streams, births=parts.kernel.queue == Fifo())
+        tape = TapeMarket(runtime, parts.kernel, chunks, names, parts.books, handlers)
         self._schedule_resolutions()
         context = Context(
             parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
