@@ -12,11 +12,13 @@ from execsim.kernel.layout import (
     BEST,
     BIDS,
     DIRTY,
+    FIFO,
     HAS_BOOK,
     IN_GAP,
     IN_SNAPSHOT,
     INFERRED,
     INFERRED_IGNORE,
+    LAST_BIRTH,
     LAST_PRICE,
     LAST_SEQ,
     LAST_TS,
@@ -34,6 +36,7 @@ from execsim.kernel.layout import (
     PUB_ASK_LOTS,
     PUB_BID,
     PUB_BID_LOTS,
+    QUEUE,
     REFILL,
     REFILL_REFRESH,
     RESYNCED,
@@ -62,7 +65,7 @@ from execsim.kernel.layout import (
 )  # fmt: skip
 from execsim.kernel.queue import note_moves, on_level, on_opposite, on_snapshot, on_trade, sweep
 from execsim.kernel.warm import inner, jit, woven
-from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
+from execsim.tape.rows import BIRTH, KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Flag, Kind
 
 HORIZON, CHUNK, FILL, TOP, TRADE, BOOK = (
@@ -156,10 +159,14 @@ def venue_row(
     own = markets[record, OWN_BIDS] != NONE or markets[record, OWN_ASKS] != NONE
     markets[record, LAST_TS], markets[record, LAST_SEQ] = rows[at, TS_VENUE], rows[at, SEQ]
     state[N_FILLS] = 0
+    birth = 0
+    if state[QUEUE] == FIFO:
+        birth = rows[at, BIRTH]
+        markets[record, LAST_BIRTH] = max(birth, markets[record, LAST_BIRTH])
     if kind == K_TRADE:
         # without a book nobody knows what stands ahead of us: no fill is invented there either
         if own and markets[record, HAS_BOOK] and not markets[record, IN_GAP]:
-            trade_row(state, markets, ladders, orders, fills, record, flags, side, price, lots)
+            trade_row(state, markets, ladders, orders, fills, record, flags, side, price, lots, birth)
         markets[record, LAST_PRICE] = price
     elif kind <= K_LEVEL or kind == K_BBO:
         before = apply_book(state, markets, ladders, pool, spill, record, kind, flags, side, price, lots)
@@ -170,7 +177,7 @@ def venue_row(
                 lost = markets[record, RESYNCED] == 1
                 on_snapshot(state, markets, ladders, pool, spill, orders, fills, record, lost)
         elif own and markets[record, HAS_BOOK] and not markets[record, IN_GAP]:
-            on_level(state, markets, orders, record, side > 0, price, before, lots)
+            on_level(state, markets, orders, record, side > 0, price, before, lots, birth)
             if lots > 0:
                 on_opposite(state, markets, ladders, pool, spill, orders, fills, record, side < 0, price, lots)
     elif kind == K_TICK:
@@ -197,7 +204,7 @@ def venue_row(
 @inner
 def trade_row(
     state: Array, markets: Array, ladders: Array, orders: Array, fills: Array, record: int, flags: int, side: int,
-    price: int, lots: int,
+    price: int, lots: int, birth: int,
 ) -> None:  # fmt: skip
     """Which of our sides a print meets: the aggressor's opposite; without an aggressor, the touch it printed at."""
     inferred = flags & F_INFERRED != 0
@@ -211,7 +218,7 @@ def trade_row(
         elif ask != NONE and price >= ask * markets[record, STRIDE]:
             hit = -1
     if hit != 0:
-        on_trade(state, markets, orders, fills, record, hit > 0, price, lots, inferred)
+        on_trade(state, markets, orders, fills, record, hit > 0, price, lots, inferred, birth)
 
 
 @woven

@@ -3,7 +3,7 @@
 Few arrays, because each one passed to compiled code costs about 40 ns a call (measured, docs/performance.md); plain int64
 ones, because structured arrays cost 3 us a call.
 
-    rows    (n, 8)   one tape row each: execsim.tape.rows
+    rows    (n, 8)   one tape row each: execsim.tape.rows; (n, 9) for FIFO queues
     state   (S,)     cursors and counters of the pass, then the queue model's table
     markets (2M, _)  market m as the venue sees it at 2m, as the strategy sees it at 2m + 1
     ladders (4M, _)  one side of one book: 2 * (market record) + (0 bids, 1 asks)
@@ -39,10 +39,11 @@ LOG_BITS: Final = 40
 (
     HAS_BOOK, IN_GAP, IN_SNAPSHOT, TICK, STATUS, LAST_PRICE, LAST_TS, LAST_SEQ, STRIDE, QUANTUM, WATCH,
     PUB_BID, PUB_BID_LOTS, PUB_ASK, PUB_ASK_LOTS, OWN_BIDS, OWN_ASKS, RESYNCED, DIRTY, UNIT,
-) = range(20)  # fmt: skip
-MARKET_SIZE: Final = 20
+    LAST_BIRTH, UNKNOWN,
+) = range(22)  # fmt: skip
+MARKET_SIZE: Final = 22
 """OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none. UNIT: lots of
-one unit of size."""
+one unit of size. LAST_BIRTH: of all rows so far; UNKNOWN: decreases of our levels by orders of unknown birth (FIFO only)."""
 
 # ladder record
 OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK, TOOK_NS = range(8)
@@ -52,10 +53,11 @@ pool of the consumption ledger (NONE on the strategy's side), SPILLED: entries i
 TOOK: 1 once anything was taken from it, TOOK_NS: when, moved on by the half-lives that have been applied since."""
 
 # order record
-LIVE, MARKET_OF, SIDE_OF, PRICE_OF, LEFT, AHEAD, SEEN, NEXT, NOTICE, NOTED = range(10)
-ORDER_SIZE: Final = 10
+LIVE, MARKET_OF, SIDE_OF, PRICE_OF, LEFT, AHEAD, SEEN, NEXT, NOTICE, NOTED, JOINED = range(11)
+ORDER_SIZE: Final = 11
 """SEEN: lots printed at our price since the level was last updated, so that the update does not drain the queue again.
-NOTICE: tell when AHEAD has fallen by so many lots since NOTED (0: never)."""
+NOTICE: tell when AHEAD has fallen by so many lots since NOTED (0: never). JOINED: the market's LAST_BIRTH when it
+joined; who was born later stands behind it."""
 
 # fill record
 F_ORDER, F_LOTS, F_PRICE, F_CAUSE, F_LEFT, MOVED, MOVED_FROM, MOVED_TO = range(8)
@@ -73,7 +75,7 @@ WATCH_TOP, WATCH_TRADES, WATCH_BOOK, WATCH_PRICE = 1, 2, 4, 8
 CAUSE_QUEUE, CAUSE_THROUGH, CAUSE_CROSSED = 1, 2, 3
 
 # queue models
-RISK_AVERSE, PROPORTIONAL, POWER, LOGARITHMIC, LOGARITHMIC_2 = range(5)
+RISK_AVERSE, PROPORTIONAL, POWER, LOGARITHMIC, LOGARITHMIC_2, FIFO = range(6)
 
 # refill models: how what we took from a level comes back
 REFILL_NEVER, REFILL_REFRESH, REFILL_DECAY, REFILL_OFF = 0, 1, 2, 3

@@ -93,7 +93,18 @@ class Logarithmic:
         return _sampled(_log2_above_one, L.LOG_BITS)
 
 
-QueueModel = RiskAverse | Proportional | Power | Logarithmic
+@dataclass(frozen=True, slots=True)
+class Fifo:
+    """Exact where the tape tells the birth of each order (schema.COLUMNS, `order_id`): who was born before we joined stands
+    ahead of us. Where it does not, as `RiskAverse`, and counted (Replay.unknown_births)."""
+
+    code: ClassVar[int] = L.FIFO
+
+    def table(self) -> tuple[int, ...]:
+        return ()
+
+
+QueueModel = RiskAverse | Proportional | Power | Logarithmic | Fifo
 
 
 def _log2_above_one(fraction: Decimal) -> Decimal:

@@ -29,9 +29,12 @@ from execsim.kernel.layout import (
     F_LOTS,
     F_ORDER,
     F_PRICE,
+    FIFO,
     IN_GAP,
     INFERRED,
     INFERRED_USE,
+    JOINED,
+    LAST_BIRTH,
     LEFT,
     LIVE,
     MARKET_OF,
@@ -54,6 +57,7 @@ from execsim.kernel.layout import (
     SIDE_OF,
     STRIDE,
     UNIT,
+    UNKNOWN,
 )  # fmt: skip
 from execsim.kernel.warm import inner, jit
 
@@ -136,34 +140,39 @@ def ahead_at(
 @inner
 def on_trade(
     state: Array, markets: Array, orders: Array, fills: Array, record: int, hits_bids: bool, price: int, lots: int,
-    inferred: bool,
+    inferred: bool, birth: int,
 ) -> None:  # fmt: skip
     """A print of `lots` at `price` against one side: our better-priced orders of that side would have been hit first
     (trade-through, bounded by the print), then those at its price as far as it reaches past the queue ahead.
 
-    What one of our orders takes is not there for the next: `left` goes down with every fill.
+    What one of our orders takes is not there for the next: `left` goes down with every fill. `birth` (FIFO): of the order
+    that was hit, 0 unknown. One from ahead of us leaves the queue; one from behind us says that we would have been hit.
     """
     drains = not inferred or state[INFERRED] == INFERRED_USE
+    fifo = state[QUEUE] == FIFO
     left = lots
     order = markets[record, OWN_BIDS if hits_bids else OWN_ASKS]
-    while order != NONE and left > 0:
+    while order != NONE and (left > 0 or fifo):
         own = orders[order, PRICE_OF]
         if (own > price) if hits_bids else (own < price):
             amount = min(orders[order, LEFT], left)
-            fill(state, orders, fills, order, amount, BY_THROUGH)
-            left -= amount
-        elif own == price:
-            if not drains:
-                break
+            if amount > 0:
+                fill(state, orders, fills, order, amount, BY_THROUGH)
+                left -= amount
+        elif own == price and drains:
             orders[order, SEEN] += lots
-            reach = left - orders[order, AHEAD]
-            if reach > 0:
-                orders[order, AHEAD] = 0
-                amount = min(orders[order, LEFT], reach)
+            ahead = orders[order, AHEAD]
+            # in a FIFO queue the recorded orders were hit, whatever ours would have taken of the print
+            gone, reach = lots if fifo else left, left - ahead
+            if fifo and birth > orders[order, JOINED]:
+                gone, reach = ahead, left
+            elif fifo and birth > 0:
+                reach = 0
+            orders[order, AHEAD] = max(0, ahead - gone)
+            amount = min(orders[order, LEFT], reach)
+            if amount > 0:
                 fill(state, orders, fills, order, amount, BY_QUEUE)
                 left -= amount
-            else:
-                orders[order, AHEAD] -= left
         else:
             break
         order = orders[order, NEXT]
@@ -171,10 +180,10 @@ def on_trade(
 
 @inner
 def on_level(
-    state: Array, markets: Array, orders: Array, record: int, bid: bool, price: int, before: int, lots: int
+    state: Array, markets: Array, orders: Array, record: int, bid: bool, price: int, before: int, lots: int, birth: int
 ) -> None:
     """The level our orders stand in was set from `before` to `lots`; what was printed since it was set last explains part
-    of a decrease.
+    of a decrease. `birth` (FIFO): of the order that grew or shrank, negative if prints have told it, 0 unknown.
 
     hftbacktest's estimate is front - (1 - p) x gone + min(0, back - p x gone), at most `lots`. Where the last term is not
     0 that is `lots` plus what was printed, so it never counts here.
@@ -186,7 +195,12 @@ def on_level(
             gone = before - lots - orders[order, SEEN]
             orders[order, SEEN] = 0
             ahead = orders[order, AHEAD]
-            if gone > 0 and state[QUEUE] != RISK_AVERSE:
+            if state[QUEUE] == FIFO:
+                if birth == 0 and before > lots:
+                    markets[record, UNKNOWN] += 1
+                elif 0 < birth <= orders[order, JOINED]:
+                    ahead -= max(0, before - lots)
+            elif gone > 0 and state[QUEUE] != RISK_AVERSE:
                 part = left_ahead(state, markets[record, UNIT], min(ahead, before), before, gone)
                 ahead -= part - part % markets[record, QUANTUM]
             orders[order, AHEAD] = max(0, min(ahead, lots))
@@ -239,6 +253,8 @@ def on_snapshot(
             if lost or orders[order, AHEAD] > shown:
                 orders[order, AHEAD] = shown
             orders[order, SEEN] = 0
+            if lost:
+                orders[order, JOINED] = markets[record, LAST_BIRTH]
             order = orders[order, NEXT]
     if markets[record, IN_GAP]:
         return

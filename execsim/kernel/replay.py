@@ -21,7 +21,7 @@ from execsim.kernel.layout import Stop
 from execsim.kernel.models import QueueModel, RiskAverse
 from execsim.kernel.queue import ahead_at, insert, remove
 from execsim.ports import NEVER
-from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
+from execsim.tape.rows import BIRTH, KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Kind
 
 Int64 = npt.NDArray[np.int64]
@@ -86,6 +86,7 @@ class Row(NamedTuple):
     price_i: int
     size: int
     seq: int
+    birth: int = 0
 
 
 class Replay:
@@ -147,7 +148,9 @@ class Replay:
 
     # ---------------------------------------------------------------- the pass
     def feed(self, venue_rows: Int64, local_rows: Int64) -> None:
-        """The next chunk (shapes (n, 8) and (m, 8), see tape.rows). The former one must be used up."""
+        """The next chunk (shapes (n, 8) and (m, 8), or 9 for FIFO queues: see tape.rows). The former one must be used up."""
+        if self.queue.code == L.FIFO and len(venue_rows) and venue_rows.shape[1] <= BIRTH:
+            raise InternalError("rows without births for FIFO queues: merge them with births=True")
         self._venue_rows, self._local_rows = venue_rows, local_rows
         self._s[L.VENUE_AT] = self._s[L.LOCAL_AT] = 0
         self._s[L.VENUE_END], self._s[L.LOCAL_END] = len(venue_rows), len(local_rows)
@@ -202,6 +205,7 @@ class Replay:
         return Row(
             row[TS_LOCAL] if local else row[TS_VENUE], row[MARKET], row[KIND] & ((1 << KIND_BITS) - 1),
             row[KIND] >> KIND_BITS, row[SIDE], row[PRICE], row[SIZE], row[SEQ],
+            row[BIRTH] if len(row) > BIRTH else 0,
         )  # fmt: skip
 
     def own_fills(self) -> list[OwnFill]:
@@ -311,7 +315,7 @@ class Replay:
             self._grow_orders()
         order, record = self._free.pop(), 2 * market + L.VENUE
         ahead = ahead_at(self._state, self._markets, self._ladders, self._pool, self._spill, record, side, price_i)
-        self._orders[order] = (1, market, side, price_i, lots, ahead, 0, L.NONE, 0, 0)
+        self._orders[order] = (1, market, side, price_i, lots, ahead, 0, L.NONE, 0, 0, self._m[record, L.LAST_BIRTH])
         insert(self._markets, self._orders, record, order)
         return order
 
@@ -344,6 +348,10 @@ class Replay:
             raise InternalError(f"watch_queue by {lots} lots")
         self._s[L.WATCHING] += (lots > 0) - (self._o[order, L.NOTICE] > 0)
         self._o[order, L.NOTICE], self._o[order, L.NOTED] = lots, self._o[order, L.AHEAD]
+
+    def unknown_births(self, market: int) -> int:
+        """How often FIFO queues of ours saw a level shrink by an order of unknown birth: there they are estimates."""
+        return self._m[2 * market + L.VENUE, L.UNKNOWN]
 
     # ---------------------------------------------------------------- room
     def _allocate(self) -> None:

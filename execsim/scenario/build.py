@@ -49,6 +49,7 @@ from execsim.kernel import (
     REFILL_NEVER,
     REFILL_OFF,
     REFILL_REFRESH,
+    Fifo,
     Logarithmic,
     MarketSpan,
     Power,
@@ -355,6 +356,8 @@ def _queue(item: model.Exchange) -> QueueModel:
         return Power(item.queue_exponent, int(item.queue.removeprefix("power") or 1))
     if item.queue.startswith("log"):
         return Logarithmic(int(item.queue.removeprefix("log") or 1))
+    if item.queue == "fifo":
+        return Fifo()
     return Proportional() if item.queue == "proportional" else RiskAverse()
 
 

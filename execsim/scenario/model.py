@@ -113,7 +113,7 @@ class Venue(Section):
 class Exchange(Section):
     """How resting orders queue, and how what we took from the book comes back (docs/queue.md)."""
 
-    queue: Literal["risk_averse", "proportional", "power", "power2", "power3", "log", "log2"] = "risk_averse"
+    queue: Literal["risk_averse", "proportional", "power", "power2", "power3", "log", "log2", "fifo"] = "risk_averse"
     queue_exponent: Number = Field(Decimal(3), gt=0, le=100, description="n of the power models: f(x) = x ** n")
     refill: Literal["never", "refresh", "decay", "off"] = Field(
         "never",

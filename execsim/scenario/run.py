@@ -16,7 +16,7 @@ from execsim.core.units import NS_PER_S
 from execsim.engine.context import Context
 from execsim.exchange import SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
-from execsim.kernel import LOCAL, VENUE
+from execsim.kernel import LOCAL, VENUE, Fifo
 from execsim.ports import Journal, Priority
 from execsim.report.explain import JOURNAL, TRACE
 from execsim.report.facts import BookWatch, facts
@@ -134,9 +134,8 @@ class _Session:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
         names = [market.id for market in loaded.markets]
         handlers = [parts.venues[market.instrument.venue].exchange for market in loaded.markets]
-        tape = TapeMarket(
-            runtime, parts.kernel, merged(parts.streams), names, parts.books, handlers, books=parts.reader
-        )
+        chunks = merged(parts.streams, births=parts.kernel.queue == Fifo())
+        tape = TapeMarket(runtime, parts.kernel, chunks, names, parts.books, handlers, books=parts.reader)
         self._schedule_resolutions()
         for name, venue in parts.venues.items():
             self._open(name, venue, tape)

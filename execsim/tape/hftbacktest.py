@@ -8,6 +8,9 @@ its times; a local half is joined back into its exchange half by equal content. 
 valid at the exchange is read by its local rows.
 
 Codes: 1 depth -> LEVEL, 2 trade -> TRADE, 3 clear then 4 snapshot of one instant -> one SNAPSHOT, 5 best bid/offer -> BBO.
+Order by order (L3): 10 add, 11 cancel, 12 modify, 13 fill -> LEVEL and TRADE rows with the births of the orders
+(tape.orders); 3 clear and what is added in its instant -> one SNAPSHOT. Where fills are recorded they make the TRADE rows,
+and prints (2), which tell the same once more, make none.
 Prices and sizes are floats: each must be within 1e-9 (relative) of a multiple of its unit and means that multiple.
 Source: hftbacktest 2.4.4, types.py and data/validation.py.
 """
@@ -29,8 +32,9 @@ from execsim.core.errors import DataError
 from execsim.core.units import plain
 from execsim.tape.columns import Where, source_info
 from execsim.tape.imports import check_options
+from execsim.tape.orders import Orders, Told
 from execsim.tape.rows import Columns, Ints
-from execsim.tape.schema import NO_TIME, Flag, Importer, Kind, RowSink, SideCode
+from execsim.tape.schema import NO_TIME, Flag, Importer, Kind, RowBuffer, RowSink, SideCode
 from execsim.tape.terms import OPTIONS, Terms, choice
 
 _DTYPE: Final = np.dtype(
@@ -43,7 +47,8 @@ _DTYPE: Final = np.dtype(
 _EXCH, _LOCAL, _BUY, _SELL = 1 << 31, 1 << 30, 1 << 29, 1 << 28
 _CODE_MASK: Final = 0xFF
 _DEPTH, _TRADE, _CLEAR, _SNAPSHOT, _BBO = 1, 2, 3, 4, 5
-_L3: Final = (10, 11, 12, 13)
+_ADD, _CANCEL, _MODIFY, _FILL = 10, 11, 12, 13
+_L3: Final = (_ADD, _CANCEL, _MODIFY, _FILL)
 _KINDS: Final = {_DEPTH: Kind.LEVEL, _TRADE: Kind.TRADE, _SNAPSHOT: Kind.SNAPSHOT, _BBO: Kind.BBO}
 _HALVES_MAX: Final = 1_000_000
 """Halves waiting for their partner; more means that the file is in no order."""
@@ -88,7 +93,11 @@ class HftbacktestNpz:
         lot = terms.lot or _unit_of(found.size_decimals, "lot", paths[0])
         market = str(options.get("market") or paths[0].name.partition(".")[0])
         info = terms.market(market, str(options.get("venue") or "generic"), price_unit, lot)
-        reader = _Reader(sink.market(info), price_unit, lot, found.exchange_rows, sink)
+        index = sink.market(info)
+        if found.orders:
+            reader: _Reader = _OrderReader(index, price_unit, lot, found.exchange_rows, sink, found.fills)
+        else:
+            reader = _Reader(index, price_unit, lot, found.exchange_rows, sink)
         reader.ready = choice(options, "start", ("snapshot", "empty")) == "empty"
         for path in paths:
             reader.read(path)
@@ -104,6 +113,8 @@ class _Survey:
     def __init__(self) -> None:
         self.rows = 0
         self.exchange_rows = False
+        self.orders = False
+        self.fills = False
         self.price_decimals: int | None = 0
         self.size_decimals: int | None = 0
 
@@ -113,13 +124,15 @@ def _survey(paths: Sequence[Path]) -> _Survey:
     for path in paths:
         for start, events in _chunks(path):
             code = events["ev"] & _CODE_MASK
-            if np.isin(code, _L3).any():
-                row = int(np.argmax(np.isin(code, _L3)))
-                what = f"order-by-order event (code {int(code[row])}); L3 npz is not supported by this importer yet"
-                raise DataError(f"{path}: row {start + row}", what, "convert the recording to depth (L2) events")
+            found.orders = found.orders or bool(np.isin(code, _L3).any())
+            found.fills = found.fills or bool((code == _FILL).any())
+            if found.orders and (levels := np.isin(code, (_DEPTH, _SNAPSHOT, _BBO))).any():
+                row = int(np.argmax(levels))
+                what = f"a level (code {int(code[row])}) in a recording of single orders"
+                raise DataError(f"{path}: row {start + row}", what, "import levels and orders as two recordings")
             found.rows += len(events)
             found.exchange_rows = found.exchange_rows or bool((events["ev"] & _EXCH).any())
-            used = events[np.isin(code, (_DEPTH, _TRADE, _SNAPSHOT, _BBO))]
+            used = events[np.isin(code, (_DEPTH, _TRADE, _SNAPSHOT, _BBO, _ADD, _MODIFY, _FILL))]
             found.price_decimals = _finer(found.price_decimals, used["px"])
             found.size_decimals = _finer(found.size_decimals, used["qty"])
     if not found.rows:
@@ -210,13 +223,16 @@ class _Reader:
             valid = np.flatnonzero(events["ev"] & self._valid)
             held, held_at = np.concatenate((held, events[valid])), np.concatenate((held_at, start + valid))
             # The last message is kept until its end is seen.
-            groups = _groups(held)
+            groups = self._messages(held)
             cut = int(np.searchsorted(groups, groups[-1])) if len(groups) else 0
             if cut:
                 self._emit(source, held[:cut], _place(path, held_at))
             held, held_at = held[cut:], held_at[cut:]
         if len(held):
             self._emit(source, held, _place(path, held_at))
+
+    def _messages(self, events: Events) -> Ints:
+        return _groups(events)
 
     def finish(self, paths: Sequence[Path]) -> None:
         sink = self._sink
@@ -315,6 +331,86 @@ class _Reader:
             "order_id": np.zeros(len(events), np.int64),
             "flags": flags,
         }
+
+
+class _OrderReader(_Reader):
+    """Events about single orders into rows; everything of one instant is one message."""
+
+    def __init__(
+        self, market: int, price_unit: Decimal, lot: Decimal, exchange_rows: bool, sink: RowSink, fills: bool
+    ) -> None:
+        super().__init__(market, price_unit, lot, exchange_rows, sink)
+        self._orders = Orders(fills)
+
+    def finish(self, paths: Sequence[Path]) -> None:
+        super().finish(paths)
+        counts = {"order_unknown": self._orders.unknown, "order_added_twice": self._orders.twice}
+        for name, count in counts.items():
+            if count:
+                self._sink.defect(name, count)
+        self._sink.note("recorded order by order: FIFO queues are exact")
+
+    def _messages(self, events: Events) -> Ints:
+        starts = np.zeros(len(events), np.int64)
+        for values in (events["exch_ts"], events["local_ts"]):
+            starts[1:] |= values[1:] != values[:-1]
+        return np.cumsum(starts)
+
+    def _emit(self, source: int, events: Events, where: Where) -> None:
+        code, groups = (events["ev"] & _CODE_MASK).astype(np.int64), self._messages(events)
+        priced = np.isin(code, (_TRADE, _ADD, _MODIFY, _FILL))
+        self._other += int((~priced & ~np.isin(code, (_CANCEL, _CLEAR))).sum())
+        price = _counts(np.where(priced, events["px"], 0.0), self._price_unit, "px", "price_unit", where)
+        lots = _counts(np.where(priced, events["qty"], 0.0), self._lot, "qty", "lot", where)
+        sides = np.where(events["ev"] & _BUY != 0, 1, np.where(events["ev"] & _SELL != 0, -1, 0))
+        if (bad := np.isin(code, (_ADD, _FILL)) & (sides == 0)).any():
+            raise DataError(where(int(np.argmax(bad))), "an order without a side", "set the BUY or SELL flag of `ev`")
+        buffer = RowBuffer(self._sink, source)
+        ends = np.flatnonzero(np.append(groups[1:] != groups[:-1], True)) + 1
+        begin = 0
+        lines = list(
+            zip(code.tolist(), events["order_id"].tolist(), sides.tolist(), price.tolist(), lots.tolist(), strict=True)
+        )
+        for end in ends.tolist():
+            stamps = int(events["exch_ts"][begin]), int(events["local_ts"][begin])
+            venue_ns, recv_ns = (stamp if stamp > 0 else NO_TIME for stamp in stamps)
+            rows = self._message(lines[begin:end])
+            last = max((at for at, row in enumerate(rows) if row.kind is Kind.LEVEL), default=-1)
+            for at, row in enumerate(rows):
+                trade, flags = row.kind is Kind.TRADE, row.flags | (int(Flag.LAST) if at == last else 0)
+                self._books += not trade
+                side, aggressor = (0, row.side) if trade else (row.side, 0)
+                what = row.kind, side, row.price_i, row.lots, aggressor, row.birth, flags
+                buffer.add(venue_ns, recv_ns, self._market, *what)
+            begin = end
+        buffer.flush()
+
+    def _message(self, lines: list[tuple[int, int, int, int, int]]) -> list[Told]:
+        """The rows of one instant: if the book is cleared in it, the prints before, and then the book as it stands after."""
+        orders, rows, cleared = self._orders, list[Told](), False
+        for code, order_id, side, price, lots in lines:
+            if code == _CLEAR:
+                orders.clear(side)
+                cleared = self.ready = True
+            elif code == _TRADE:
+                rows += orders.trade(side, price, lots)
+            elif not self.ready:
+                self._early_depth += code in _L3
+            elif code == _ADD:
+                rows += orders.add(order_id, side, price, lots)
+            elif code == _CANCEL:
+                rows += orders.cancel(order_id)
+            elif code == _MODIFY:
+                rows += orders.modify(order_id, price, lots)
+            elif code == _FILL:
+                rows += orders.fill(order_id, side, price, lots)
+        if not cleared:
+            return rows
+        snapshot = orders.snapshot()
+        if self._snapshots:
+            snapshot[0] = snapshot[0]._replace(flags=snapshot[0].flags | int(Flag.RESYNC))
+        self._snapshots += 1
+        return [row for row in rows if row.kind is Kind.TRADE] + snapshot
 
 
 def _place(path: Path, rows: Ints) -> Where:

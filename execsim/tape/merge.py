@@ -19,6 +19,7 @@ import numpy as np
 
 from execsim.core.errors import ConfigError
 from execsim.tape.rows import (
+    BIRTH,
     END_NS,
     KIND,
     KIND_BITS,
@@ -53,7 +54,7 @@ class TapeStream:
 
 @dataclass(slots=True)
 class Chunk:
-    """A stretch of the merged tapes; rows are int64 (n, WIDTH), C-contiguous, columns named in tape.rows.
+    """A stretch of the merged tapes; rows are int64 (n, WIDTH or one more), C-contiguous, columns named in tape.rows.
 
     `venue`: rows with TS_VENUE < watermark_ns not delivered before, sorted by (TS_VENUE, source, tape order).
     `local`: rows delivered in this or an earlier `venue` with TS_LOCAL < watermark_ns, sorted by (TS_LOCAL, venue
@@ -67,23 +68,24 @@ class Chunk:
     last: bool = False
 
 
-def merged(sources: Sequence[TapeStream]) -> Iterator[Chunk]:
+def merged(sources: Sequence[TapeStream], births: bool = False) -> Iterator[Chunk]:
     """Merge tapes by venue time; ties go to the earlier source. The result does not depend on the chunks' sizes.
 
     Feed latency is drawn per message: a run of rows of one source with equal ts_recv_ns. TS_LOCAL is the running
     maximum over the source of ts_recv_ns + its message's draw: one connection delivers in order.
-    Errors: DataError from the readers, ConfigError for a negative draw.
+    `births`: rows have the column rows.BIRTH too. Errors: DataError from the readers, ConfigError for a negative draw.
     """
-    heads = [_Head(index, stream) for index, stream in enumerate(sources)]
-    travelling: Ints = np.empty((0, WIDTH), dtype=np.int64)
+    width = WIDTH + births
+    heads = [_Head(index, stream, width) for index, stream in enumerate(sources)]
+    travelling = _none(width)
     while True:
         for head in heads:
             head.fill()
         watermark = min((head.known_ns for head in heads), default=END_NS)
         last = watermark == END_NS
-        venue = _ordered(_joined([head.take(watermark) for head in heads]), TS_VENUE)
+        venue = _ordered(_joined([head.take(watermark) for head in heads], width), TS_VENUE)
         if len(venue) or last:
-            arrived = _ordered(_joined([travelling, venue]), TS_LOCAL)
+            arrived = _ordered(_joined([travelling, venue], width), TS_LOCAL)
             cut = len(arrived) if last else int(np.searchsorted(arrived[:, TS_LOCAL], watermark))
             travelling = arrived[cut:]
             yield Chunk(venue, arrived[:cut], watermark, last)
@@ -97,12 +99,14 @@ class _Head:
 
     index: int
     stream: TapeStream
-    rows: Ints = field(default_factory=lambda: np.empty((0, WIDTH), dtype=np.int64))
+    width: int
+    rows: Ints = field(init=False)
     ended: bool = False
     feed: _Feed = field(init=False)
     chunks: Iterator[Columns] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.rows = _none(self.width)
         self.feed = _Feed(self.stream.latency)
         self.chunks = iter(self.stream.chunks)
 
@@ -129,7 +133,7 @@ class _Head:
 
     def _append(self, columns: Columns) -> None:
         n, kept = len(columns["seq"]), len(self.rows)
-        rows: Ints = np.empty((kept + n, WIDTH), dtype=np.int64)
+        rows: Ints = np.empty((kept + n, self.width), dtype=np.int64)
         rows[:kept] = self.rows
         new = rows[kept:]
         kind, market = columns["kind"], columns["market"]
@@ -141,6 +145,8 @@ class _Head:
         new[:, PRICE] = columns["price_i"]
         new[:, SIZE] = columns["size_i"]
         new[:, SEQ] = columns["seq"] | self.index << SOURCE_SHIFT
+        if self.width > BIRTH:
+            new[:, BIRTH] = columns["order_id"]
         if self.stream.markets is not None and -1 in self.stream.markets:
             rows = np.ascontiguousarray(rows[rows[:, MARKET] >= 0])
         self.rows = rows
@@ -180,11 +186,15 @@ class _Feed:
         return local
 
 
-def _joined(parts: Sequence[Ints]) -> Ints:
+def _none(width: int) -> Ints:
+    return np.empty((0, width), dtype=np.int64)
+
+
+def _joined(parts: Sequence[Ints], width: int) -> Ints:
     filled = [part for part in parts if len(part)]
     if len(filled) == 1:
         return filled[0]
-    return np.concatenate(filled) if filled else np.empty((0, WIDTH), dtype=np.int64)
+    return np.concatenate(filled) if filled else _none(width)
 
 
 def _ordered(rows: Ints, column: int) -> Ints:

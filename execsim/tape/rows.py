@@ -19,6 +19,9 @@ is an index of the run's market table; SEQ is source index << SOURCE_SHIFT | seq
 WIDTH: Final = 8
 """Columns of a merged row."""
 
+BIRTH: Final = 8
+"""One column more, only where asked for (merge.merged): order_id of the tape, which FIFO queues need."""
+
 KIND_BITS: Final = 8
 SOURCE_SHIFT: Final = 40
 """Bits of SEQ below the source index: a tape may hold 2**40 rows."""

@@ -77,8 +77,10 @@ COLUMNS: Final = {
     "order_id": "int64",
     "flags": "int32",
 }
-"""Column -> NumPy dtype. `market` indexes manifest.markets; `order_id` is 0 where there is none; `aggressor` is a
-SideCode (BID = buyer) and 0 for other kinds."""
+"""Column -> NumPy dtype. `market` indexes manifest.markets; `order_id` is 0 where orders are not recorded, else
+the birth of the order that the row is about: a number that rises with each order that takes a place at the back of a queue
+of its market (a new one, or one that lost its place). A LEVEL row that repeats what TRADE rows of its instant or before told
+has the negative birth. `aggressor` is a SideCode (BID = buyer) and 0 for other kinds."""
 
 
 @dataclass(slots=True)

@@ -12,13 +12,14 @@ from execsim.kernel import (
     REFILL_NEVER,
     REFILL_OFF,
     REFILL_REFRESH,
+    Fifo,
     Logarithmic,
     Power,
     Proportional,
     QueueModel,
     RiskAverse,
 )
-from execsim.tape.rows import KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_VENUE
+from execsim.tape.rows import BIRTH, KIND, KIND_BITS, MARKET, PRICE, SEQ, SIDE, SIZE, TS_VENUE
 from execsim.tape.schema import Flag, Kind
 
 QUEUES: tuple[QueueModel, ...] = (
@@ -45,6 +46,7 @@ class Own:
     seen: int = 0
     notice: int = 0
     noted: int = 0
+    joined: int = 0
 
 
 def interpolated(table: tuple[int, ...], place: Fraction) -> int:
@@ -96,6 +98,8 @@ class NaiveBook:
     last: int = 0
     last_seq: int = 0
     arrivals: int = 0
+    births: int = 0
+    unknown: int = 0
     moves: list[tuple[int, int, int]] = field(default_factory=list)
     """watched orders the last row moved: (name, ahead before, ahead)"""
     now_ns: int = 0
@@ -140,7 +144,7 @@ class NaiveBook:
     def rest(self, name: int, side: int, price: int, lots: int) -> None:
         self.arrivals += 1
         ahead = self.shown(side, price)
-        self.own.append(Own(name, side, price, lots, ahead, self.arrivals))
+        self.own.append(Own(name, side, price, lots, ahead, self.arrivals, joined=self.births))
 
     def drop(self, name: int) -> None:
         self.own = [o for o in self.own if o.name != name]
@@ -152,13 +156,15 @@ class NaiveBook:
         kind, flags = row[KIND] & ((1 << KIND_BITS) - 1), row[KIND] >> KIND_BITS
         side, price, lots = row[SIDE], row[PRICE], row[SIZE]
         fills: list[tuple[int, int, str, int]] = []
+        birth = row[BIRTH] if isinstance(self.queue, Fifo) else 0
+        self.births = max(self.births, birth)
         self.last_seq = row[SEQ]
         if kind == Kind.TRADE:
             if venue and self.known and not self.gap:
-                self._trade(side, price, lots, bool(flags & Flag.INFERRED), fills)
+                self._trade(side, price, lots, bool(flags & Flag.INFERRED), birth, fills)
             self.last = price
         elif kind in (Kind.SNAPSHOT, Kind.LEVEL, Kind.BBO):
-            self._book(kind, flags, side, price, lots, venue, fills)
+            self._book(kind, flags, side, price, lots, venue, birth, fills)
         elif kind == Kind.TICK:
             self.tick = price
         elif kind == Kind.GAP:
@@ -171,7 +177,9 @@ class NaiveBook:
         self.own = [o for o in self.own if o.left]
         return fills
 
-    def _book(self, kind: int, flags: int, side: int, price: int, lots: int, venue: bool, fills: list) -> None:  # type: ignore[type-arg]
+    def _book(
+        self, kind: int, flags: int, side: int, price: int, lots: int, venue: bool, birth: int, fills: list
+    ) -> None:  # type: ignore[type-arg]
         if kind == Kind.SNAPSHOT and flags & Flag.FIRST:
             self.lost = not self.known or bool(flags & Flag.RESYNC)
             self.sides = {1: {}, -1: {}}
@@ -201,31 +209,34 @@ class NaiveBook:
                     if gone > 0:
                         part = left_ahead(self.queue, min(own.ahead, before), before, gone, self.unit)
                         own.ahead -= part - part % self.quantum
+                    if isinstance(self.queue, Fifo) and lots < before:
+                        self.unknown += birth == 0
+                        own.ahead -= before - lots if 0 < birth <= own.joined else 0
                     own.ahead = max(0, min(own.ahead, lots))
             if lots:
                 self._cross(-side, price, fills)
 
-    def _trade(self, aggressor: int, price: int, lots: int, inferred: bool, fills: list) -> None:  # type: ignore[type-arg]
+    def _trade(self, aggressor: int, price: int, lots: int, inferred: bool, birth: int, fills: list) -> None:  # type: ignore[type-arg]
         if inferred and self.inferred == 0:
             return
         hit = -aggressor
         if not aggressor:
             bid, ask = self.best(1), self.best(-1)
             hit = 1 if bid is not None and price <= bid else -1 if ask is not None and price >= ask else 0
-        left = lots
+        left, fifo = lots, isinstance(self.queue, Fifo)
         for own in self.mine(hit) if hit else []:
-            if left <= 0:
-                break
             if hit * own.price > hit * price:
                 left -= self._fill(own, min(own.left, left), "trade_through", fills)
-            elif own.price == price and not (inferred and self.inferred == 1):
+            elif own.price == price and not (inferred and self.inferred == 1) and (left or fifo):
                 own.seen += lots
-                reach = left - own.ahead
-                if reach > 0:
-                    own.ahead = 0
-                    left -= self._fill(own, min(own.left, reach), "queue_drained", fills)
+                if fifo and birth > own.joined:
+                    own.ahead, reach = 0, left
+                elif fifo and birth > 0:
+                    own.ahead, reach = max(0, own.ahead - lots), 0
                 else:
-                    own.ahead -= left
+                    printed = lots if fifo else left
+                    own.ahead, reach = max(0, own.ahead - printed), max(0, left - own.ahead)
+                left -= self._fill(own, min(own.left, reach, left), "queue_drained", fills)
             else:
                 break
 
@@ -242,6 +253,7 @@ class NaiveBook:
     def _reanchor(self, fills: list) -> None:  # type: ignore[type-arg]
         for own in self.own:
             shown = self.shown(own.side, own.price)
+            own.joined = self.births if self.lost else own.joined
             own.ahead, own.seen = (shown if self.lost else min(own.ahead, shown)), 0
         if self.gap:
             return
@@ -255,6 +267,8 @@ class NaiveBook:
 
     @staticmethod
     def _fill(own: Own, amount: int, cause: str, fills: list) -> int:  # type: ignore[type-arg]
+        if amount == 0:
+            return 0
         own.left -= amount
         if fills and fills[-1][0] == own.name:  # a row makes one fill of an order
             amount_before = fills.pop()[1]

@@ -23,6 +23,7 @@ from execsim.kernel import (
     REFILL_REFRESH,
     VENUE,
     WATCH_BOOK,
+    Fifo,
     MarketSpan,
     QueueModel,
     Replay,
@@ -33,6 +34,7 @@ from execsim.tape.rows import KIND_BITS, MARKET, TS_LOCAL, TS_VENUE
 from execsim.tape.schema import Flag, Kind
 
 PRICES = 30
+MODELS = (*QUEUES, Fifo())
 RISK_AVERSE = RiskAverse()
 REFILLS = (REFILL_NEVER, REFILL_REFRESH, REFILL_DECAY, REFILL_OFF)
 
@@ -83,6 +85,10 @@ def replay_against_naive(
     markets, scale = rng.choice((1, 2)), 40_000 if wide else 1
     rows = random_tape(rng, 120, markets, wide)
     half_life, quantum, unit = rng.choice((1, 7, 100)), rng.choice((1, 1, 3)), rng.choice((1, 1, 5, 1000))
+    if isinstance(queue, Fifo):
+        rows = [
+            [*row, rng.choice((0, rng.randrange(1, at + 2), -rng.randrange(1, at + 2)))] for at, row in enumerate(rows)
+        ]
     naive = {
         (v, m): NaiveBook(queue, inferred, quantum, unit, refill=refill, half_life_ns=half_life)
         for v in (VENUE, LOCAL)
@@ -169,6 +175,9 @@ def replay_against_naive(
             own, notice = book.own[-1], rng.choice((1, 1, 3, 10))
             kernel.watch_queue(live[name], notice)
             own.notice, own.noted = notice, own.ahead
+    for m in range(markets):
+        log.append(kernel.unknown_births(m))
+        assert log[-1] == naive[VENUE, m].unknown
     assert kernel.rows == len(rows)
     return hashlib.sha256(repr(log).encode()).hexdigest()
 
@@ -176,7 +185,7 @@ def replay_against_naive(
 @given(
     seed=st.integers(0, 2**32),
     wide=st.booleans(),
-    queue=st.sampled_from(QUEUES),
+    queue=st.sampled_from(MODELS),
     inferred=st.sampled_from([0, 1, 2]),
     refill=st.sampled_from(REFILLS),
 )
@@ -188,7 +197,7 @@ def test_the_kernel_equals_the_naive_model(
 
 
 def uncompiled(seeds: range) -> list[str]:
-    return [replay_against_naive(s, s % 2 == 1, QUEUES[s % len(QUEUES)], s % 3, s % 4) for s in seeds]
+    return [replay_against_naive(s, s % 2 == 1, MODELS[s % len(MODELS)], s % 3, s % 4) for s in seeds]
 
 
 def test_the_kernel_equals_its_uncompiled_self() -> None:

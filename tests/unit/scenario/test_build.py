@@ -10,7 +10,7 @@ import pytest
 from execsim.core.errors import ConfigError, DataError, VenueNotSupported
 from execsim.exchange import TRADER, ConstantLatency, LognormalLatency
 from execsim.journal import HashJournal
-from execsim.kernel import REFILL_DECAY, REFILL_NEVER, Logarithmic, Power, Proportional, QueueModel, RiskAverse
+from execsim.kernel import REFILL_DECAY, REFILL_NEVER, Fifo, Logarithmic, Power, Proportional, QueueModel, RiskAverse
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import build, model
 
@@ -135,6 +135,7 @@ def test_the_refill_model_reaches_the_kernel() -> None:
         (("exchange.queue=power3",), Power(Decimal(3), 3)),
         (("exchange.queue=log",), Logarithmic()),
         (("exchange.queue=log2",), Logarithmic(2)),
+        (("exchange.queue=fifo",), Fifo()),
     ],
 )
 def test_the_queue_model_reaches_the_kernel(settings: tuple[str, ...], model: QueueModel) -> None:

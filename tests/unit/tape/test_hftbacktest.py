@@ -206,7 +206,11 @@ def test_no_chunk_boundary_splits_a_message(sink: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("event", "options", "match"),
     [
-        ((BOTH | ADD_ORDER_EVENT | BID, 30, 40, 10.0, 1.0), {}, "row 4: order-by-order event.*not supported"),
+        (
+            (BOTH | ADD_ORDER_EVENT | BID, 30, 40, 10.0, 1.0),
+            {},
+            "row 1: a level .code 4. in a recording of single orders",
+        ),
         (
             (BOTH | DEPTH_EVENT | BID, 30, 40, 10.05, 1.0),
             {"price_unit": "0.1"},
