@@ -6,6 +6,7 @@ import pytest
 from naive_book import QUEUES
 from sessions import play
 from test_exchange import Watch
+from test_faults import replayed
 from test_kernel import replay_against_naive
 from test_tape_task import compare
 
@@ -30,13 +31,25 @@ def test_the_kernel_equals_the_naive_model(block: int) -> None:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_every_promise_holds_in_random_sessions(block: int) -> None:
-    """Replay one: PYTHONPATH=tests/property .venv/bin/python -c 'import test_exchange as t; t.replayed(SEED)'"""
+    """Replay one: PYTHONPATH=tests/property .venv/bin/python -c
+    'from test_exchange import *; play(SEED, None, Watch().check)'"""
     for seed in range(FIRST + block * 50, FIRST + block * 50 + 50):
         try:
             played = play(seed, None, Watch().check)
         except AssertionError as error:
             raise AssertionError(f"seed {seed}") from error
         assert not any(order.is_active for order in played.orders), f"seed {seed}"
+
+
+@pytest.mark.parametrize("block", range(100))
+def test_whatever_goes_wrong_the_books_balance(block: int) -> None:
+    """Ten thousand sessions with random faults, audited. Replay one: PYTHONPATH=tests/property .venv/bin/python -c
+    'from test_faults import *; replayed(SEED)'"""
+    for seed in range(FIRST + block * 100, FIRST + block * 100 + 100):
+        try:
+            replayed(seed)
+        except Exception as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
 
 
 @pytest.mark.parametrize("block", BLOCKS)

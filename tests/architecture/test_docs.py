@@ -1,0 +1,31 @@
+"""The docs name what there is to choose from: fault packs with their parameters, trace rows, and the pages link to files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from execsim.exchange.faults import PACKS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_a_fault_pack_stands_in_the_docs_as_it_is(name: str) -> None:
+    kind = PACKS[name]
+    row = next(line for line in (ROOT / "docs" / "faults.md").read_text().splitlines() if f"| `{name}` |" in line)
+    assert " ".join(str(kind.__doc__).split()) in row
+    assert kind.report in row
+    assert kind.schedule.about in row
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]  # each is a dataclass
+        assert f"`{field.name} = " in row
+
+
+@pytest.mark.parametrize("page", [*DOCS, ROOT / "README.md"], ids=lambda path: path.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
