@@ -18,7 +18,7 @@ from execsim.core.units import decimal_of
 from execsim.kernel import layout as L
 
 EXPONENT_MAX: Final = 100
-"""Largest exponent: the table is then off by 0.0012 at most (its second derivative x step**2 / 8)."""
+"""Largest exponent: the table is then off by 0.002 at most: step**2 / 8 x the largest second derivative, (4 n)**2 / 10."""
 PRECISION: Final = 40
 
 
