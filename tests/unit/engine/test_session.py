@@ -584,6 +584,29 @@ def test_a_429_is_counted_as_a_rate_limit_hit(rig):
     assert rig.engine.metrics.value("exec.rate_limit_hits") == 1
 
 
+def test_the_venue_says_when_to_come_back_and_only_cancels_go_before(rig):
+    resting = rig.order()
+    rig.run(rig.engine.submit_order(resting))
+    rig.venue.answers.append(Refuse(RateLimitExceeded("polymarket", "slow down", 10**9)))
+    sent = {}
+
+    async def place(order):
+        await rig.engine.submit_order(order)
+        sent[str(order.id)] = rig.runtime.now_ns()
+
+    async def main():
+        with pytest.raises(RateLimitExceeded):
+            await rig.engine.submit_order(rig.order())
+        refused_ns = rig.runtime.now_ns()
+        assert (await rig.engine.cancel_order(resting.id)).cancelled
+        assert rig.runtime.now_ns() - refused_ns < 10**9
+        later = rig.order()
+        await place(later)
+        assert sent[str(later.id)] - refused_ns >= 10**9
+
+    rig.run(main())
+
+
 def test_an_adapter_that_breaks_leaves_the_order_unknown_and_stops_the_run(rig):
     async def broken(order):
         raise KeyError("orderID")
