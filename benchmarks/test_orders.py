@@ -22,7 +22,7 @@ from execsim.runtime import VirtualRuntime
 from execsim.testing import MockVenue
 
 ORDERS = 2_000
-GENEROUS = VenueProfile(orders_per_s="1000000", orders_burst=10**6)
+GENEROUS = VenueProfile()
 LATENCY = LatencyModel(entry=ConstantLatency(40_000_000), response=ConstantLatency(15_000_000))
 
 

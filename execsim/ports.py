@@ -14,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
+from execsim.core.errors import ConfigError
 from execsim.core.events import Depth, Top, Trade, VenueEvent
 from execsim.core.instrument import Instrument
+from execsim.core.limits import LimitRule
 from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderReport, VenueId
 from execsim.tape.schema import Importer, MarketInfo
 
@@ -323,11 +325,13 @@ class VenueProfile:
 
     texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """refusal -> (code, text)"""
-    orders_per_s: str = "10"
-    orders_burst: int = 20
-    """what the venue itself allows (simulated); decimals as text"""
-    cancels_per_s: str = "10"
-    cancels_burst: int = 20
+    limits: tuple[LimitRule, ...] = ()
+    """what the venue itself allows everybody (simulated); empty: everything"""
+    tiers: Mapping[str, tuple[LimitRule, ...]] = field(default_factory=dict)
+    """what it allows besides by the account's tier; the first one is a new account's"""
+    unmatched: Literal["refuse", "expire"] = "refuse"
+    """a FOK order that cannot fill, or an IOC order without a match: refused, or accepted and ended EXPIRED with the text
+    of `fok` or `ioc_no_match` as its reason. (An IOC is refused only where `ioc_no_match` has a text.)"""
     client_per_s: str = "10"
     client_burst: int = 20
     """the engine's own preset for this venue"""
@@ -337,6 +341,14 @@ class VenueProfile:
     """shortest time to live the venue accepts in a GTD order"""
     shorting: bool = False
     """whether an account may sell what it does not hold (no, on spot and binary venues)"""
+
+    def rules(self, tier: str | None = None) -> tuple[LimitRule, ...]:
+        """The limits of an account of a tier (None: a new account's). Errors: ConfigError naming the tiers."""
+        if tier is None:
+            tier = next(iter(self.tiers), None)
+        elif tier not in self.tiers:
+            raise ConfigError(f"tier {tier!r}", f"there are: {', '.join(self.tiers)}" if self.tiers else "it has none")
+        return self.limits + (self.tiers[tier] if tier is not None else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Final
 from execsim.ports import VenuePlugin, VenueProfile
 from execsim_binance.archive import BinanceCapture
 from execsim_binance.instruments import VENUE_ID, instrument
+from execsim_binance.limits import LIMITS
 
 _FILTER: Final = "-1013"
 _REJECTED: Final = "-2010"
@@ -30,13 +31,8 @@ PROFILE: Final = VenueProfile(
         "fok": ("", "UNFILLED_FOK_ORDER_EXPIRED"),
         "ioc_no_match": ("", "UNFILLED_IOC_QUANTITY_EXPIRED"),
     },
-    # ORDERS 50 per 10 s (documented sample). The venue counts in fixed windows aligned to its clock; a bucket of 50
-    # refilled at 5/s is the approximation until windows are modelled: it is stricter just after a window turns.
-    orders_per_s="5",
-    orders_burst=50,
-    # Cancels cost request weight only: 6000 a minute and IP.
-    cancels_per_s="100",
-    cancels_burst=6000,
+    limits=LIMITS,
+    unmatched="expire",
     client_per_s="20",
     client_burst=50,
 )

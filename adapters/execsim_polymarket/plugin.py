@@ -12,6 +12,7 @@ from execsim.core.units import NS_PER_S
 from execsim.ports import VenuePlugin, VenueProfile
 from execsim_polymarket.archive import PolymarketFrames
 from execsim_polymarket.instruments import VENUE_ID, instrument
+from execsim_polymarket.limits import LIMITS, TIERS
 from execsim_polymarket.pmxt import PmxtV2
 
 TEXTS: Final = {
@@ -46,10 +47,8 @@ TEXTS: Final = {
 
 PROFILE: Final = VenueProfile(
     texts=TEXTS,
-    orders_per_s="40",  # Standard tier, polymarket.md section 10
-    orders_burst=60,
-    cancels_per_s="80",
-    cancels_burst=120,
+    limits=LIMITS,
+    tiers=TIERS,
     client_per_s="10",  # the preset of the gateway this project replaces
     client_burst=20,
     gtd_early_ns=60 * NS_PER_S,  # the venue drops a GTD order 60 s before its stated time

@@ -47,3 +47,7 @@ class TokenBucket:
     def force(self, now_ns: int, tokens: int = 1) -> None:
         """Take `tokens` even into debt (a venue that charges for cancels after the fact)."""
         self._tat = max(self._tat, now_ns * self._scale) + tokens * self._per_token
+
+    def credit(self, now_ns: int, tokens: int = 1) -> None:
+        """Give `tokens` back, not above the burst."""
+        self._tat = max(now_ns * self._scale, self._tat - tokens * self._per_token)

@@ -14,6 +14,7 @@ from execsim.core.errors import (
     InvalidOrderState,
     InvalidResponse,
     JournalError,
+    RateLimitExceeded,
     ValidationError,
 )
 from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderStatus
@@ -26,7 +27,7 @@ from execsim.ports import Pending, Runtime, VenueAdapter
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A venue and its two budgets: cancels never wait behind orders."""
+    """A venue and its two budgets (one where it counts them together): cancels never wait behind orders."""
 
     adapter: VenueAdapter
     orders: RateLimiter
@@ -56,6 +57,7 @@ class Dispatcher:
         try:
             ack = await route.adapter.place_order(order)
         except ExecError as error:
+            self._heed(route, error)
             self._blotter.place_failed(entry, error)
             raise
         except Exception as error:
@@ -102,6 +104,7 @@ class Dispatcher:
                 results[index] = ExecResult(answer)
                 continue
             refusal = answer if isinstance(answer, ExecError) else _unread(entry.order, "place_batch", answer)
+            self._heed(route, refusal)
             self._blotter.place_failed(entry, refusal)
             results[index] = ExecResult(error=refusal)
 
@@ -126,6 +129,7 @@ class Dispatcher:
             raise
         except ExecError as error:
             finished = True
+            self._heed(self.routes[order.instrument.venue], error)
             self._blotter.amend_failed(entry, error)
             raise
         except Exception as error:
@@ -181,7 +185,7 @@ class Dispatcher:
             error=ExecTimeout(venue, "the task that asked for the cancel ended", "unknown")
         )
         try:
-            turn = route.cancels.enter()
+            turn = route.cancels.enter(urgent=True)
             if turn is not None:
                 self._blotter.throttled(entry)
                 await turn.wait()
@@ -205,6 +209,11 @@ class Dispatcher:
             self._cancels.pop(order.id, None)
             for waiter in waiters:
                 waiter.set(outcome)
+
+    def _heed(self, route: Route, error: ExecError) -> None:
+        """A venue that says when to come back (Retry-After) gets no new order before; cancels are still tried."""
+        if isinstance(error, RateLimitExceeded) and error.args[0] != "ours" and error.retry_after_ns > 0:
+            route.orders.hold(self._runtime.now_ns() + error.retry_after_ns)
 
     async def _turn(self, entry: Entry, route: Route) -> None:
         """Wait for a token. An order cancelled meanwhile leaves the queue without spending one."""

@@ -99,7 +99,7 @@ class ExecutionEngine:
             self.portfolio.open(instrument)
         limits = self.config.rate_limits.get(venue) or RateLimiterConfig.preset(venue)
         orders = RateLimiter(limits, self.runtime, f"{venue} orders")
-        cancels = RateLimiter(limits, self.runtime, f"{venue} cancels")
+        cancels = orders if limits.shared else RateLimiter(limits, self.runtime, f"{venue} cancels")
         self._dispatch.routes[venue] = Route(adapter, orders, cancels)
         self.view.venues.append(venue)
         adapter.events(partial(self.inbox.hear, venue))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from execsim.core.bucket import TokenBucket
-from execsim.core.errors import RateLimitExceeded
+from execsim.core.errors import ConfigError, RateLimitExceeded
 from execsim.core.units import Number
 from execsim.ports import Pending, Runtime, Timer
 
@@ -17,10 +17,23 @@ WAITING_MAX: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class RateLimiterConfig:
-    """`rate` requests a second, at most `burst` at once; rate None = unlimited."""
+    """`rate` requests a second, at most `burst` at once; rate None = unlimited.
+
+    `shared`: the venue counts orders and cancels together, so one limiter serves both; orders then never take the last
+    `cancel_reserve` tokens, and cancels go first. Errors: ConfigError for a reserve nothing can be kept for.
+    """
 
     rate: Number | None
     burst: int = 1
+    shared: bool = False
+    cancel_reserve: int = 0
+
+    def __post_init__(self) -> None:
+        reserve = f"a reserve of {self.cancel_reserve} tokens for cancels"
+        if self.cancel_reserve and not self.shared:
+            raise ConfigError(reserve, "cancels have a budget of their own unless it is shared")
+        if self.cancel_reserve < 0 or (self.cancel_reserve and self.cancel_reserve >= self.burst):
+            raise ConfigError(reserve, f"at least 0 and below the burst of {self.burst}")
 
     @classmethod
     def polymarket(cls) -> RateLimiterConfig:
@@ -31,13 +44,18 @@ class RateLimiterConfig:
         return cls("20", 50)
 
     @classmethod
+    def kalshi(cls) -> RateLimiterConfig:
+        """Orders and cancels are writes of one budget there: 100 tokens a second for a Basic account, an order costs 10."""
+        return cls("10", 10, shared=True, cancel_reserve=2)
+
+    @classmethod
     def unlimited(cls) -> RateLimiterConfig:
         return cls(None)
 
     @classmethod
     def preset(cls, venue: str) -> RateLimiterConfig:
         """The preset of a venue we know, else unlimited."""
-        known = {"polymarket": cls.polymarket, "binance": cls.binance}
+        known = {"polymarket": cls.polymarket, "binance": cls.binance, "kalshi": cls.kalshi}
         return known.get(venue, cls.unlimited)()
 
 
@@ -70,50 +88,57 @@ class Turn:
 
 
 class RateLimiter:
-    """`check` waits, `try_check` refuses, `enter` is both without a suspension when tokens are there."""
+    """`check` waits, `try_check` refuses, `enter` is both without a suspension when tokens are there.
+
+    Urgent requests (cancels) stand in a queue of their own, are served first, may use the reserve and are never held.
+    """
 
     def __init__(self, config: RateLimiterConfig, runtime: Runtime, name: str = "limiter") -> None:
         self.config = config
         self.name = name
         self._runtime = runtime
         self._bucket = None if config.rate is None else TokenBucket(config.rate, config.burst)
+        self._urgent: deque[Turn] = deque()
         self._queue: deque[Turn] = deque()
         self._timer: Timer | None = None
+        self._held_ns = 0
 
     @property
     def waiting(self) -> int:
-        """Requests in the queue."""
-        return sum(not turn.settled for turn in self._queue)
+        """Requests in the queues."""
+        return sum(not turn.settled for queue in (self._urgent, self._queue) for turn in queue)
 
-    async def check(self, tokens: int = 1) -> None:
-        """Take `tokens`, waiting behind everybody who came earlier. Errors: ConfigError when tokens > burst;
-        RateLimitExceeded when WAITING_MAX requests already wait."""
-        turn = self.enter(tokens)
+    def hold(self, until_ns: int) -> None:
+        """Let no request but urgent ones through before `until_ns`: the venue said when to come back."""
+        self._held_ns = max(self._held_ns, until_ns)
+        self._arm()
+
+    async def check(self, tokens: int = 1, urgent: bool = False) -> None:
+        """Take `tokens`, waiting behind everybody who came earlier. Errors: ConfigError when tokens > burst (less the
+        reserve); RateLimitExceeded when WAITING_MAX requests already wait."""
+        turn = self.enter(tokens, urgent)
         if turn is not None:
             await turn.wait()
 
-    def try_check(self, tokens: int = 1) -> None:
+    def try_check(self, tokens: int = 1, urgent: bool = False) -> None:
         """Take `tokens` now or raise RateLimitExceeded("ours", what, wait_ns); never overtakes the queue."""
-        if self._bucket is None or (not self._queue and self._bucket.take(self._runtime.now_ns(), tokens) == 0):
+        if self._take_first(tokens, urgent):
             return
-        wait_ns = self._bucket.wait_ns(self._runtime.now_ns(), tokens)
-        raise RateLimitExceeded(
-            "ours", f"{self.name} allows {self.config.rate}/s, {self.config.burst} at once", wait_ns
-        )
+        what = f"{self.name} allows {self.config.rate}/s, {self.config.burst} at once"
+        if self._runtime.now_ns() < self._held_ns and not urgent:
+            what = f"{self.name}: the venue has asked us to wait"
+        raise RateLimitExceeded("ours", what, self._wait_ns(tokens, urgent))
 
-    def enter(self, tokens: int = 1) -> Turn | None:
+    def enter(self, tokens: int = 1, urgent: bool = False) -> Turn | None:
         """None when `tokens` were taken at once, else a place in the queue to `wait` for. Errors as `check`."""
-        bucket = self._bucket
-        if bucket is None:
+        if self._take_first(tokens, urgent):
             return None
-        now_ns = self._runtime.now_ns()
-        if not self._queue and bucket.take(now_ns, tokens) == 0:
-            return None
-        wait_ns = bucket.wait_ns(now_ns, tokens)
-        if len(self._queue) >= WAITING_MAX:
+        wait_ns = self._wait_ns(tokens, urgent)
+        queue = self._urgent if urgent else self._queue
+        if len(queue) >= WAITING_MAX:
             raise RateLimitExceeded("ours", f"{WAITING_MAX} requests already wait in {self.name}", wait_ns)
         turn = Turn(self, self._runtime.pending(f"{self.name}: rate limit"), tokens)
-        self._queue.append(turn)
+        queue.append(turn)
         self._arm()
         return turn
 
@@ -123,30 +148,56 @@ class RateLimiter:
             return
         turn.settle(False)
         # those who left from the middle are skipped when their turn comes
-        while self._queue and self._queue[0].settled:
-            self._queue.popleft()
-        if not self._queue and self._timer is not None:
+        for queue in (self._urgent, self._queue):
+            while queue and queue[0].settled:
+                queue.popleft()
+        if not self._urgent and not self._queue and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+    def _wait_ns(self, tokens: int, urgent: bool) -> int:
+        """How long until `tokens` could be taken by whoever is first in line; 0 = now. Takes nothing."""
+        now_ns = self._runtime.now_ns()
+        held_ns = 0 if urgent else max(0, self._held_ns - now_ns)
+        if self._bucket is None:
+            return held_ns
+        reserve = 0 if urgent else self.config.cancel_reserve
+        return max(held_ns, self._bucket.wait_ns(now_ns, tokens + reserve))
+
+    def _take_first(self, tokens: int, urgent: bool) -> bool:
+        """Take `tokens` now if nobody stands before us: urgent requests pass those that are not."""
+        wait_ns = self._wait_ns(tokens, urgent)
+        if wait_ns or self._urgent or (self._queue and not urgent):
+            return False
+        self._spend(tokens)
+        return True
+
+    def _spend(self, tokens: int) -> None:
+        if self._bucket is not None:
+            self._bucket.force(self._runtime.now_ns(), tokens)
+
     def _arm(self) -> None:
-        if self._timer is None and self._bucket is not None:
-            now_ns = self._runtime.now_ns()
-            wait_ns = self._bucket.wait_ns(now_ns, self._queue[0].tokens)
-            self._timer = self._runtime.call_at(now_ns + wait_ns, self._release)
+        """Wake when the first of either queue could go; cancels that take the tokens first make an order wait again."""
+        waits = [
+            self._wait_ns(queue[0].tokens, queue is self._urgent) for queue in (self._urgent, self._queue) if queue
+        ]
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if waits:
+            self._timer = self._runtime.call_at(self._runtime.now_ns() + min(waits), self._release)
 
     def _release(self) -> None:
         self._timer = None
-        bucket = self._bucket
-        if bucket is None:
-            return
-        now_ns = self._runtime.now_ns()
-        while self._queue:
-            turn = self._queue[0]
-            if not turn.settled:
-                if bucket.take(now_ns, turn.tokens):
-                    break
-                turn.settle(True)
-            self._queue.popleft()
-        if self._queue:
-            self._arm()
+        for queue in (self._urgent, self._queue):
+            while queue:
+                turn = queue[0]
+                if not turn.settled:
+                    if self._wait_ns(turn.tokens, queue is self._urgent):
+                        break
+                    self._spend(turn.tokens)
+                    turn.settle(True)
+                queue.popleft()
+            if queue:
+                break  # who is less urgent does not take what the first one saves up for
+        self._arm()

@@ -17,6 +17,7 @@ from execsim.core.errors import ExecError, OrderNotFound
 from execsim.core.events import OrderFilled, OrderGone, VenueEvent
 from execsim.core.order import (
     CancelAck,
+    Fill,
     FillStatus,
     OrderAck,
     OrderId,
@@ -93,6 +94,9 @@ class OrderEntry:
         self.early_ns = 0
         self.keep_claims: Callable[[VenueOrder], None] | None = None
         """a fault that holds on to the claim of an order that has ended (phantom balance lock)"""
+
+        self.on_first: Callable[[VenueOrder, Fill], None] | None = None
+        """told of an order's first fill as taker, and of its first as maker"""
 
     @property
     def open(self) -> dict[OrderId, VenueOrder]:
@@ -188,6 +192,11 @@ class OrderEntry:
             if order.tif is TimeInForce.GTD and order.expire_ns is not None:
                 self._set_expiry(order)
             return
+        if self._profile.unmatched == "expire":
+            rule = "fok" if order.tif is TimeInForce.FOK else "ioc_no_match"
+            reason = str(refuse(self._venue_id, self._profile, rule).args[2])
+            self._gone(order, reason, OrderStatus.EXPIRED, ts_ns=order.booked_ns)
+            return
         filled = "rest" if order.filled_lots else "whole"
         self._gone(order, f"{filled} of {order.tif.upper()} order had no match", ts_ns=order.booked_ns)
 
@@ -214,6 +223,8 @@ class OrderEntry:
         """Book executions: reported at once, provisional where a chain has to settle them."""
         for one in several:
             order, fill = one.order, one.fill
+            if self.on_first is not None and not any(f.liquidity is fill.liquidity for f in order.fills):
+                self.on_first(order, fill)
             if self._chain is not None:
                 fill = replace(fill, status=FillStatus.PROVISIONAL)
             order.fills.append(fill)

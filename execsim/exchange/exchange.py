@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from execsim.core.errors import ConfigError, ExecError
 from execsim.core.events import MarketClosed, MarketResolved, QueueMoved, TickChanged, VenueEvent
 from execsim.core.instrument import Instrument
+from execsim.core.limits import LimitRule
 from execsim.core.order import Fill, MarketId, OrderId
-from execsim.core.request import RequestKind
 from execsim.exchange.account import Ledger
 from execsim.exchange.chain import Chain, ChainModel
 from execsim.exchange.claims import Claims
@@ -42,12 +42,15 @@ TRADER = "trader"
 @dataclass(frozen=True, slots=True)
 class ExchangeModel:
     """What of an exchange a scenario chooses besides latency and queues; the defaults are a plain one: fills final at
-    once, no delay for takers, markets paid when they resolve."""
+    once, no delay for takers, markets paid when they resolve, the rate limits of the venue's profile."""
 
     chain: ChainModel | None = None
     taker_delay: TakerDelay = field(default_factory=TakerDelay)
     resolution: ResolutionModel = field(default_factory=ResolutionModel)
     events: Sequence[Event] = ()
+    limits: tuple[LimitRule, ...] | None = None
+    """the venue's rate limits, instead of its profile's"""
+    limits_enforced: bool = True
 
 
 class Exchange:
@@ -84,7 +87,7 @@ class Exchange:
         self.trace = trace or NoTrace()
         self.ledger = Ledger()
         self.claims = Claims(self.ledger, profile)
-        self.limits = VenueLimits(venue_id, profile)
+        self.limits = VenueLimits(venue_id, profile, model.limits, model.limits_enforced)
         self.faults = FaultDesk(runtime, venue_id)
         self.gate = Gate(venue_id, profile, kernel)
         self.matching: TapeMatching | L3Matching = (
@@ -97,6 +100,8 @@ class Exchange:
             runtime, venue_id, profile, self.gate, self.matching, self.claims, self.tell, self.chain, model.taker_delay,
             self.trace,
         )  # fmt: skip
+        if self.limits.counts_unfilled:
+            self.entry.on_first = self._first_fill
         self.contracts = Contracts(self.ledger, self.instruments, model.events)
         self.resolutions = Resolutions(runtime, venue_id, model.resolution, self._final)
         self.resolved: dict[int, int] = {}
@@ -140,13 +145,13 @@ class Exchange:
             line.report(event)
 
     def _admit(self, sent: Sent) -> ExecError | int:
-        """The venue's own rate limits, on arrival."""
-        now_ns = self.runtime.now_ns()
-        if sent.kind in (RequestKind.PLACE, RequestKind.AMEND, RequestKind.BATCH):
-            return self.limits.order(now_ns) or 0
-        if sent.kind is RequestKind.CANCEL:
-            return self.limits.cancel(now_ns) or 0
-        return 0
+        """The venue's own rate limits, on arrival. An account has one key and one address."""
+        who = sent.account or TRADER
+        verdict = self.limits.ask(sent.kind, self.runtime.now_ns(), signer=who, ip=who, orders=sent.orders)
+        return verdict.error or verdict.delay_ns
+
+    def _first_fill(self, order: VenueOrder, fill: Fill) -> None:
+        self.limits.credit(order.account, self.runtime.now_ns(), fill.liquidity)
 
     def deposit(self, account: str, asset: str, amount: int) -> None:
         """Money from outside, in units of the asset."""

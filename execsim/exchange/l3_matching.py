@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 
 from execsim.core.errors import ExecError
 from execsim.core.fees import Liquidity
-from execsim.core.order import OrderType, TimeInForce
+from execsim.core.order import OrderType
 from execsim.exchange.account import Ledger
 from execsim.exchange.booking import Booking, cash_of
 from execsim.exchange.claims import Claims
 from execsim.exchange.l3 import BookListener, L3Book
-from execsim.exchange.plan import Executed, Plan
+from execsim.exchange.plan import Executed, Plan, unmatched
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.ports import VenueProfile
@@ -47,7 +47,7 @@ class L3Matching:
     def plan(self, order: VenueOrder, now_ns: int) -> Plan:
         """What it would take now, one entry an order met; nothing changes.
 
-        A refusal for post-only, FOK, unmatched IOC where the venue refuses those, and for meeting oneself.
+        A refusal for post-only, unmatched FOK and IOC where the venue refuses those, and for meeting oneself.
         """
         plan = Plan()
         left_lots, left_quote = order.left_lots, order.left_quote
@@ -72,10 +72,8 @@ class L3Matching:
             left_lots -= lots
             left_quote -= cash
         plan.complete = self._is_complete(order, plan, left_quote)
-        if order.tif is TimeInForce.FOK and not plan.complete:
-            plan.refusal = self._no(order, "fok")
-        elif not plan.levels and order.is_immediate and "ioc_no_match" in self._profile.texts:
-            plan.refusal = self._no(order, "ioc_no_match")
+        rule = unmatched(order, plan, self._profile)
+        plan.refusal = None if rule is None else self._no(order, rule)
         return plan
 
     @staticmethod

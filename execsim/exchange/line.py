@@ -32,7 +32,8 @@ Admit = Callable[["Sent"], "ExecError | int"]
 
 @dataclass(slots=True)
 class Sent:
-    """A request on its way. `order_id` names the order it is about ("" for questions), `orders` how many it carries."""
+    """A request on its way. `order_id` names the order it is about ("" for questions), `orders` how many it carries;
+    `account` sent it ("": the trader)."""
 
     kind: RequestKind
     what: str
@@ -43,6 +44,7 @@ class Sent:
     arrive: Callable[..., None]
     args: tuple[Any, ...]
     sent_ns: int
+    account: str = ""
     settled: bool = False
 
 
@@ -61,6 +63,7 @@ class Line:
     ) -> None:
         self._runtime = runtime
         self._venue_id = venue_id
+        self._account = account
         self._faults = faults
         self._admit = admit
         self._trace = trace or NoTrace()
@@ -85,7 +88,7 @@ class Line:
         """Send; `arrive(answer, *args)` runs at the venue, where `answer(value)` sends the value (or ExecError) back."""
         now_ns = self._runtime.now_ns()
         pending = self._runtime.pending(f"{what} at {self._venue_id}")
-        sent = Sent(kind, what, order_id, orders, post_only, pending, arrive, args, now_ns)
+        sent = Sent(kind, what, order_id, orders, post_only, pending, arrive, args, now_ns, self._account)
         faults = self._faults
         slow_ns = 0
         if faults.watching:

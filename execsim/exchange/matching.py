@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from execsim.core.errors import ExecError
 from execsim.core.fees import Liquidity
 from execsim.core.instrument import Outcome
-from execsim.core.order import Cause, Evidence, Fill, FillId, MatchKind, OrderType, Side, TimeInForce
+from execsim.core.order import Cause, Evidence, Fill, FillId, MatchKind, OrderType, Side
 from execsim.exchange.account import Ledger
 from execsim.exchange.claims import Claims
-from execsim.exchange.plan import Executed, Plan
+from execsim.exchange.plan import Executed, Plan, unmatched
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.kernel import VENUE, OwnFill, Replay, Row
@@ -37,7 +37,8 @@ class TapeMatching:
 
     # ---------------------------------------------------------------- arriving
     def plan(self, order: VenueOrder, now_ns: int) -> Plan:
-        """What it would take now, best level first; nothing changes. A refusal for post-only, FOK and unmatched IOC."""
+        """What it would take now, best level first; nothing changes. A refusal for post-only, and for unmatched FOK and
+        IOC where the venue refuses those."""
         plan = Plan()
         for price, lots, cash in self._walk(order):
             if order.type is OrderType.POST_ONLY:
@@ -47,10 +48,8 @@ class TapeMatching:
             fee = order.instrument.fee(outcome_price, lots, cash, Liquidity.TAKER, ts_ns=now_ns)
             plan.levels.append((price, lots, cash, fee))
         plan.complete = self._is_complete(order, plan)
-        if order.tif is TimeInForce.FOK and not plan.complete:
-            plan.refusal = self._no(order, "fok")
-        elif not plan.levels and order.is_immediate and "ioc_no_match" in self._profile.texts:
-            plan.refusal = self._no(order, "ioc_no_match")
+        rule = unmatched(order, plan, self._profile)
+        plan.refusal = None if rule is None else self._no(order, rule)
         return plan
 
     def _walk(self, order: VenueOrder) -> Iterator[tuple[int, int, int]]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from execsim.core.errors import ExecError
-from execsim.core.order import Fill
+from execsim.core.order import Fill, TimeInForce
 from execsim.exchange.resting import VenueOrder
+from execsim.ports import VenueProfile
 
 
 @dataclass(slots=True)
@@ -33,6 +34,23 @@ class Plan:
     @property
     def fees(self) -> int:
         return sum(level[3] for level in self.levels)
+
+
+def unmatched(order: VenueOrder, plan: Plan, profile: VenueProfile) -> str | None:
+    """Why an immediate order that finds too little is refused (a key of the profile's texts), or None.
+
+    Where the venue accepts such orders and ends them, a FOK order's plan is emptied: it takes nothing.
+    """
+    killed = order.tif is TimeInForce.FOK and not plan.complete
+    if profile.unmatched == "expire":
+        if killed:
+            plan.levels.clear()
+        return None
+    if killed:
+        return "fok"
+    if not plan.levels and order.is_immediate and "ioc_no_match" in profile.texts:
+        return "ioc_no_match"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

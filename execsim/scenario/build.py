@@ -62,6 +62,7 @@ from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime, VenueProfile
 from execsim.scenario import model
 from execsim.scenario.agents import agent_market, agents_manifest
+from execsim.scenario.limits import limit_rules
 from execsim.scenario.policies import load_policies, policies_of
 from execsim.scenario.script import load_script
 from execsim.scenario.strategies import Run as StrategyRun
@@ -407,6 +408,8 @@ def _venues(
         delay = taker_delay(item.taker_delay_ms, item.taker_delay_acks)
         model = exchange_model(item.settlement, item.resolution, delay, events.get(name, ()), faults)
         profile = plugins.venue(name).profile
+        rules = limit_rules(item.limits, profile, f"venues.{name}.limits")
+        model = dataclasses.replace(model, limits=rules, limits_enforced=item.limits.enforced)
         book = None if made is None else _book(made, profile)
         exchange = Exchange(runtime, kernel, name, markets, profile, model, trace, book)
         for fault in faults:
@@ -466,7 +469,7 @@ def _assets(loaded: Loaded, venue: str) -> dict[str, Asset]:
 
 
 def _engine_config(item: model.Engine) -> EngineConfig:
-    limits = {venue: RateLimiterConfig(limit.per_s, limit.burst) for venue, limit in item.rate_limits.items()}
+    limits = {venue: _rate_limit(venue, limit) for venue, limit in item.rate_limits.items()}
     validator = ValidatorConfig(
         size_min=item.size_min, size_max=item.size_max, size_bounds=dict(item.size_bounds),
         price_bounds=dict(item.price_bounds),
@@ -475,6 +478,13 @@ def _engine_config(item: model.Engine) -> EngineConfig:
         validator=validator, rate_limits=limits, enable_risk_checks=item.enable_risk_checks,
         enable_validation=item.enable_validation, enable_metrics=item.enable_metrics,
     )  # fmt: skip
+
+
+def _rate_limit(venue: str, item: model.RateLimit) -> RateLimiterConfig:
+    try:
+        return RateLimiterConfig(item.per_s, item.burst, item.shared, item.cancel_reserve)
+    except ConfigError as error:
+        raise ConfigError(f"engine.rate_limits.{venue}: {error.args[0]}", *error.args[1:]) from None
 
 
 def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:

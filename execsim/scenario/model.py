@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from execsim.core.errors import ConfigError
 from execsim.scenario.agents import AgentsSection
+from execsim.scenario.limits import Limits
 from execsim.scenario.section import Amount, Number, Section
 from execsim.scenario.venue import Fault, NegRiskEvent, Resolution, Settlement, read_faults
 
@@ -104,6 +105,7 @@ class Venue(Section):
     sets: dict[str, Amount] = Field({}, description="market id -> full sets (YES + NO) split from cash at the start")
     taker_delay_ms: Amount = Field(Decimal(0), le=60_000, description="how long an order that would take has to wait")
     taker_delay_acks: bool = Field(False, description="true: it is acknowledged at once (sports), else after the wait")
+    limits: Limits = Limits()
     settlement: Settlement = Settlement()
     resolution: Resolution = Resolution()
     rebates: bool = Field(False, description="estimate maker rebates, beside the PnL (docs/fees.md)")
@@ -136,6 +138,8 @@ class Tape(Section):
 class RateLimit(Section):
     per_s: Number = Field(gt=0)
     burst: int = Field(ge=1)
+    shared: bool = Field(False, description="orders and cancels share this budget, cancels first")
+    cancel_reserve: int = Field(0, ge=0, description="shared: tokens that orders never take")
 
 
 class Engine(Section):

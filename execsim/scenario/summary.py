@@ -84,7 +84,14 @@ def summarise(
         "wall_s": round(wall_s, 3),
         "defects": dict(sorted(defects.items())),
         "gaps": sum(len(manifest.gaps) for manifest in loaded.manifests),
-        "rate_limited_by_venue": {name: venue.exchange.limits.hits for name, venue in parts.venues.items()},
+        "rate_limited_by_venue": {
+            name: {rule: hits for rule, hits in venue.exchange.limits.hits.items() if hits}
+            for name, venue in parts.venues.items()
+        },
+        "throttled_by_venue": {
+            name: {rule: hits for rule, hits in venue.exchange.limits.throttled.items() if hits}
+            for name, venue in parts.venues.items()
+        },
         "assumptions": assumptions(scenario, parts),
     }
 

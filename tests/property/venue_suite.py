@@ -17,6 +17,7 @@ from worlds import MS, START_NS, Tape, binary
 from execsim.core.errors import ExecError, OrderNotFound, RateLimitExceeded, ValidationError, VenueError
 from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Instrument, Outcome
+from execsim.core.limits import CANCELS, ORDERS, Bucket, LimitRule
 from execsim.core.order import (
     CancelAck,
     Cause,
@@ -48,10 +49,6 @@ PROFILE = VenueProfile(
         "order_gone": ("X5", "no order {order_id}"),
         "rate_limit": ("X6", "slow down"),
     },
-    orders_per_s="1000",
-    orders_burst=1000,
-    cancels_per_s="1000",
-    cancels_burst=1000,
 )
 """Some of the venue's own words; rules it has no text for are refused in neutral ones."""
 
@@ -638,7 +635,8 @@ class VenueSuite:
     # --- the venue's state ----------------------------------------------------------------------------------------
 
     def test_the_rate_limit_says_when_to_come_back(self) -> None:
-        profile = replace(PROFILE, orders_per_s="10", orders_burst=2, cancels_per_s="10", cancels_burst=1)
+        orders = LimitRule("orders", ORDERS, Bucket("10", 2), per_order=True)
+        profile = replace(PROFILE, limits=(orders, LimitRule("cancels", CANCELS, Bucket("10", 1))))
 
         async def script(s: Session) -> None:
             sent = [s.send(s.order(name, BUY, 10, "0.48")) for name in "abc"]

@@ -34,9 +34,7 @@ from execsim.tape.schema import COLUMNS, Flag, Kind
 MS = 1_000_000
 START_NS = 1_000_000 * MS
 VENUE_NAME = "sim"
-OPEN_PROFILE = VenueProfile(
-    orders_per_s="1000000", orders_burst=1_000_000, cancels_per_s="1000000", cancels_burst=1_000_000
-)
+OPEN_PROFILE = VenueProfile()
 """a venue that limits nobody"""
 
 Level = tuple[int, int]

@@ -9,6 +9,7 @@ import pytest
 
 from execsim.core.errors import ConfigError
 from execsim.core.fees import Liquidity
+from execsim.core.request import RequestKind
 from execsim.tape.schema import MarketInfo
 from execsim_binance.instruments import assets_of, instrument, market_id
 from execsim_binance.plugin import VENUE
@@ -92,3 +93,19 @@ def test_the_venue_refuses_in_its_own_words() -> None:
     assert {texts[key][0] for key in ("tick", "size_min", "size_step", "notional_min")} == {"-1013"}
     assert (VENUE.profile.client_per_s, VENUE.profile.client_burst) == ("20", 50)
     assert not VENUE.profile.shorting
+
+
+def test_what_the_venue_allows() -> None:
+    assert VENUE.profile.unmatched == "expire"
+    rules = {rule.name: rule for rule in VENUE.profile.rules()}
+    assert {name: str(rule.meter) for name, rule in rules.items()} == {
+        "request_weight": "6000 per 60 s of the clock",
+        "orders_10s": "50 per 10 s of the clock",
+        "orders_1d": "160000 per 86400 s of the clock",
+    }
+    ban = rules["request_weight"].ban
+    assert ban is not None
+    lengths = [ban.length_ns(earlier) // 10**9 for earlier in (0, 1, 2, 50)]
+    assert lengths == [120, 240, 480, 3 * 86_400]
+    assert [rules["request_weight"].tokens(kind, 1) for kind in (RequestKind.PLACE, RequestKind.QUERY)] == [1, 4]
+    assert rules["orders_10s"].tokens(RequestKind.CANCEL, 1) == 0

@@ -584,6 +584,53 @@ def test_a_429_is_counted_as_a_rate_limit_hit(rig):
     assert rig.engine.metrics.value("exec.rate_limit_hits") == 1
 
 
+def test_the_venue_says_when_to_come_back_and_only_cancels_go_before(rig):
+    resting = rig.order()
+    rig.run(rig.engine.submit_order(resting))
+    rig.venue.answers.append(Refuse(RateLimitExceeded("polymarket", "slow down", 10**9)))
+    sent = {}
+
+    async def place(order):
+        await rig.engine.submit_order(order)
+        sent[str(order.id)] = rig.runtime.now_ns()
+
+    async def main():
+        with pytest.raises(RateLimitExceeded):
+            await rig.engine.submit_order(rig.order())
+        refused_ns = rig.runtime.now_ns()
+        assert (await rig.engine.cancel_order(resting.id)).cancelled
+        assert rig.runtime.now_ns() - refused_ns < 10**9
+        later = rig.order()
+        await place(later)
+        assert sent[str(later.id)] - refused_ns >= 10**9
+
+    rig.run(main())
+
+
+def test_a_flood_of_orders_leaves_a_token_for_the_cancel(make_rig):
+    rig = make_rig(
+        EngineConfig(
+            rate_limits={"polymarket": RateLimiterConfig(1, 3, shared=True, cancel_reserve=1)}, enable_risk_checks=False
+        ),
+        latency_ns=0,
+    )
+    resting = rig.working()
+    cancelled = []
+
+    async def main():
+        flood = [rig.runtime.spawn(rig.engine.submit_order(rig.order()), "flood") for _ in range(20)]
+        await rig.runtime.sleep(1)
+        begun_ns = rig.runtime.now_ns()
+        await rig.engine.cancel_order(resting.id)
+        cancelled.append(rig.runtime.now_ns() - begun_ns)
+        for task in flood:
+            task.cancel()
+
+    rig.run(main())
+    assert cancelled == [0]
+    assert sum(call.verb == "place" for call in rig.venue.calls) == 2
+
+
 def test_an_adapter_that_breaks_leaves_the_order_unknown_and_stops_the_run(rig):
     async def broken(order):
         raise KeyError("orderID")

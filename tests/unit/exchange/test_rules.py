@@ -1,4 +1,4 @@
-"""The venue says no in its own words, and no more often than its limits say."""
+"""The venue says no in its own words."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from decimal import Decimal
 import pytest
 from worlds import OPEN_PROFILE, VENUE_NAME, binary, coarse
 
-from execsim.core.errors import ExecError, RateLimitExceeded
+from execsim.core.errors import ExecError
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
 from execsim.core.order import Order, OrderId, OrderType, Side, TimeInForce
 from execsim.core.units import NOTIONAL_MAX
-from execsim.exchange.limits import VenueLimits
 from execsim.exchange.refusal import NEUTRAL, refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.exchange.rules import Gate
 from execsim.kernel import MarketSpan, Replay
 from execsim.ports import VenueProfile
-
-SECOND = 1_000_000_000
 
 
 def test_a_refusal_uses_the_venues_text_and_keeps_fields_it_cannot_fill() -> None:
@@ -28,32 +25,6 @@ def test_a_refusal_uses_the_venues_text_and_keeps_fields_it_cannot_fill() -> Non
     error = refuse("sim", profile, "tick", price=Decimal("0.5"), tick=Decimal("0.01"), unused=1)
     assert error.args == ("sim", "E7", "price 0.5, tick 0.01, mood {mood}")
     assert refuse("sim", profile, "fok").args[1:] == NEUTRAL["fok"]
-
-
-def test_the_limits_of_orders_and_cancels_are_apart() -> None:
-    profile = replace(
-        OPEN_PROFILE, texts={"rate_limit": ("429", "easy")}, orders_per_s="10", orders_burst=2, cancels_per_s="0.5",
-        cancels_burst=1,
-    )  # fmt: skip
-    limits = VenueLimits("sim", profile)
-    assert [limits.order(0), limits.order(0)] == [None, None]
-    refused = limits.order(0)
-    assert isinstance(refused, RateLimitExceeded)
-    assert refused.args == ("sim", "easy", SECOND // 10)
-    assert limits.cancel(0) is None
-    cancel = limits.cancel(SECOND)
-    assert cancel is not None
-    assert cancel.retry_after_ns == SECOND
-    assert limits.hits == 2
-
-
-def test_a_refused_request_costs_nothing_and_the_stated_wait_is_enough() -> None:
-    limits = VenueLimits("sim", replace(OPEN_PROFILE, orders_per_s="3", orders_burst=1))
-    assert limits.order(7) is None
-    waits = [error.retry_after_ns for error in (limits.order(8), limits.order(9)) if error]
-    assert waits[0] == waits[1] + 1
-    assert limits.order(9 + waits[1] - 1) is not None
-    assert limits.order(9 + waits[1]) is None
 
 
 @pytest.fixture

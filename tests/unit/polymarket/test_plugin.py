@@ -155,12 +155,9 @@ def test_profile() -> None:
     assert text.format(id="0x1", price="0.505", tick="0.01") == (
         "order 0x1 is invalid. Price (0.505) breaks minimum tick size rule: 0.01"
     )
-    assert (profile.orders_per_s, profile.orders_burst, profile.cancels_per_s, profile.cancels_burst) == (
-        "40",
-        60,
-        "80",
-        120,
-    )
+    assert [str(rule.meter) for rule in profile.rules()[-2:]] == ["40/s, 60 at once", "80/s, 120 at once"]
+    assert [str(rule.meter) for rule in profile.rules("elite")[-2:]] == ["600/s, 900 at once", "1200/s, 1800 at once"]
+    assert profile.unmatched == "refuse"
     assert (profile.client_per_s, profile.client_burst) == ("10", 20)
     assert (profile.gtd_early_ns, profile.gtd_min_ns) == (60_000_000_000, 180_000_000_000)
     assert profile.shorting is False

@@ -74,7 +74,7 @@ def test_latency() -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "said"),
     [
-        (["markets.0.venue=nyse", "venues={}"], VenueNotSupported, "'nyse' is not supported; known venues: binance, poly"),
+        (["markets.0.venue=nyse", "venues={}"], VenueNotSupported, "'nyse' is not supported; known venues: binance, kalshi"),
         (["markets.0.market=dice"], ConfigError, "market 'dice' of 'coin' is not in the data; the data has: coin"),
         (["data.0.format=csv"], ConfigError, "unknown format 'csv'; known formats: binance, generic"),
         (["data.0.sources.0=no.csv"], DataError, r"no\.csv: no such file; check the path \(a scenario's paths"),
