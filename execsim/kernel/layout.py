@@ -39,10 +39,11 @@ LOG_BITS: Final = 40
 (
     HAS_BOOK, IN_GAP, IN_SNAPSHOT, TICK, STATUS, LAST_PRICE, LAST_TS, LAST_SEQ, STRIDE, QUANTUM, WATCH,
     PUB_BID, PUB_BID_LOTS, PUB_ASK, PUB_ASK_LOTS, OWN_BIDS, OWN_ASKS, RESYNCED, DIRTY, UNIT,
-) = range(20)  # fmt: skip
-MARKET_SIZE: Final = 20
+    BLIND,
+) = range(21)  # fmt: skip
+MARKET_SIZE: Final = 21
 """OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none. UNIT: lots of
-one unit of size."""
+one unit of size. BLIND: nothing is matched, as in a gap, though rows are applied (venue's side)."""
 
 # ladder record
 OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK, TOOK_NS = range(8)
