@@ -1,7 +1,8 @@
 """Matching against the recorded book: what an arriving order takes, where the rest queues, and the money of each fill.
 
 Source of liquidity: the venue's book of the tape through the kernel, less what we took before (consumption ledger).
-While the market is in a gap of the recording nothing is matched: no fill is invented there.
+While the market is in a gap of the recording, or blind (its recording is not to be trusted there), nothing is matched: no
+fill is invented there.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class TapeMatching:
     def _walk(self, order: VenueOrder) -> Iterator[tuple[int, int, int]]:
         kernel, inst = self._kernel, order.instrument
         if kernel.in_gap(VENUE, order.market) or not kernel.has_book(VENUE, order.market):
+            return
+        if kernel.is_blind(order.market):
             return
         sign, limit = order.side_sign, order.book_price_i
         left_lots, left_quote = order.left_lots, order.left_quote

@@ -11,6 +11,7 @@ from execsim.kernel.layout import (
     ASKS,
     BEST,
     BIDS,
+    BLIND,
     DIRTY,
     FIFO,
     HAS_BOOK,
@@ -165,7 +166,7 @@ def venue_row(
         markets[record, LAST_BIRTH] = max(birth, markets[record, LAST_BIRTH])
     if kind == K_TRADE:
         # without a book nobody knows what stands ahead of us: no fill is invented there either
-        if own and markets[record, HAS_BOOK] and not markets[record, IN_GAP]:
+        if own and markets[record, HAS_BOOK] and not markets[record, IN_GAP] and not markets[record, BLIND]:
             trade_row(state, markets, ladders, orders, fills, record, flags, side, price, lots, birth)
         markets[record, LAST_PRICE] = price
     elif kind <= K_LEVEL or kind == K_BBO:
@@ -176,7 +177,7 @@ def venue_row(
             if own and flags & F_LAST:
                 lost = markets[record, RESYNCED] == 1
                 on_snapshot(state, markets, ladders, pool, spill, orders, fills, record, lost)
-        elif own and markets[record, HAS_BOOK] and not markets[record, IN_GAP]:
+        elif own and markets[record, HAS_BOOK] and not markets[record, IN_GAP] and not markets[record, BLIND]:
             on_level(state, markets, orders, record, side > 0, price, before, lots, birth)
             if lots > 0:
                 on_opposite(state, markets, ladders, pool, spill, orders, fills, record, side < 0, price, lots)

@@ -39,11 +39,12 @@ LOG_BITS: Final = 40
 (
     HAS_BOOK, IN_GAP, IN_SNAPSHOT, TICK, STATUS, LAST_PRICE, LAST_TS, LAST_SEQ, STRIDE, QUANTUM, WATCH,
     PUB_BID, PUB_BID_LOTS, PUB_ASK, PUB_ASK_LOTS, OWN_BIDS, OWN_ASKS, RESYNCED, DIRTY, UNIT,
-    LAST_BIRTH, UNKNOWN,
-) = range(22)  # fmt: skip
-MARKET_SIZE: Final = 22
+    LAST_BIRTH, UNKNOWN, BLIND,
+) = range(23)  # fmt: skip
+MARKET_SIZE: Final = 23
 """OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none. UNIT: lots of
-one unit of size. LAST_BIRTH: of all rows so far; UNKNOWN: decreases of our levels by orders of unknown birth (FIFO only)."""
+one unit of size. LAST_BIRTH: of all rows so far; UNKNOWN: decreases of our levels by orders of unknown birth (FIFO only). BLIND:
+nothing is matched, as in a gap, though rows are applied (venue's side)."""
 
 # ladder record
 OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK, TOOK_NS = range(8)

@@ -21,6 +21,7 @@ from execsim.kernel.layout import (
     ASKS,
     BEST,
     BIDS,
+    BLIND,
     CAUSE_CROSSED,
     CAUSE_QUEUE,
     CAUSE_THROUGH,
@@ -256,7 +257,7 @@ def on_snapshot(
             if lost:
                 orders[order, JOINED] = markets[record, LAST_BIRTH]
             order = orders[order, NEXT]
-    if markets[record, IN_GAP]:
+    if markets[record, IN_GAP] or markets[record, BLIND]:
         return
     for side in range(2):
         bid = side == BIDS

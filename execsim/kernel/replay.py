@@ -292,6 +292,28 @@ class Replay:
     def tick_i(self, view: int, market: int) -> int:
         return self._m[2 * market + view, L.TICK]
 
+    def is_blind(self, market: int) -> bool:
+        return bool(self._m[2 * market + L.VENUE, L.BLIND])
+
+    def set_blind(self, market: int, blind: bool) -> None:
+        """Match nothing at the venue from now on, though rows are applied, or match again. Where our orders stand after
+        such a stretch is not known: as after a gap, everything shown counts as ahead of them."""
+        record = 2 * market + L.VENUE
+        ends = self.is_blind(market) and not blind
+        self._m[record, L.BLIND] = int(blind)
+        if not ends:
+            return
+        for side, head in ((1, L.OWN_BIDS), (-1, L.OWN_ASKS)):
+            order = self._m[record, head]
+            while order != L.NONE:
+                price_i = self._o[order, L.PRICE_OF]
+                self._o[order, L.AHEAD] = ahead_at(
+                    self._state, self._markets, self._ladders, self._pool, self._spill, record, side, price_i
+                )
+                self._o[order, L.SEEN] = 0
+                self._o[order, L.JOINED] = self._m[record, L.LAST_BIRTH]
+                order = self._o[order, L.NEXT]
+
     def set_tick(self, market: int, tick_i: int, views: Sequence[int] = (L.VENUE, L.LOCAL)) -> None:
         for view in views:
             self._m[2 * market + view, L.TICK] = tick_i

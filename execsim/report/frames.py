@@ -21,6 +21,7 @@ from execsim.core.position import Position
 from execsim.core.units import plain
 from execsim.report.files import replacing
 from execsim.report.run import RunRecord
+from execsim.tape.grades import grade_at
 
 INT64_MAX: Final = 2**63 - 1
 
@@ -92,6 +93,9 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
         Column("cause", "text", "why the simulated exchange filled it; reported when a real venue said so"),
         Column("evidence", "text", "recorded or inferred: what kind of tape row it rests on"),
         Column("row_seq", "int?", "that row's seq on the tape"),
+        Column(
+            "grade", "text", "of that minute of the recording (A, B, C, F: data check), missing where there is none"
+        ),
         Column("status", "text", "provisional, confirmed or voided"),
         Column("position_size", "text", "net YES size of the market after this fill, counting fills only"),
         Column("position_lots", "int", "the same, in lots"),
@@ -251,6 +255,7 @@ def _fill_rows(record: RunRecord) -> Iterator[Values]:
             "cause": fill.cause,
             "evidence": fill.evidence,
             "row_seq": fill.row_seq,
+            "grade": grade_at(record.grades.get(inst.market, ()), fill.ts_ns),
             "status": fill.status,
             "position_size": plain(position.size),
             "position_lots": position.net_lots,

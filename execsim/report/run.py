@@ -18,6 +18,7 @@ from execsim.core.instrument import Asset, Instrument
 from execsim.core.order import Fill, Order
 from execsim.core.position import Position
 from execsim.core.units import NS_PER_MS
+from execsim.tape.grades import Graded
 
 Row = TypeVar("Row")
 
@@ -191,6 +192,8 @@ class RunRecord:
     marks: Mapping[str, int | None] = field(default_factory=dict)
     equity: EquitySeries = field(default_factory=EquitySeries)
     prices: Mapping[str, PriceSeries] = field(default_factory=dict)
+    grades: Mapping[str, Sequence[Graded]] = field(default_factory=dict)
+    """graded minutes of each market's recording (tape.grades), empty for markets without one"""
 
     def assets(self) -> dict[str, Asset]:
         """Quote assets of the run by name, in the order of `instruments`."""

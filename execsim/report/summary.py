@@ -59,6 +59,12 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
     total = _count(_of(summary, "fills").get("count", 0))
     if inferred:
         said.append(f"{inferred} of {total} fills rest on trades that were inferred, not recorded")
+    ungraded = _count(_of(summary, "fills").get("ungraded", 0))
+    if ungraded:
+        said.append(
+            f"{ungraded} of {total} fills are in minutes of the recording graded C or F (execsim data check says why); "
+            'exchange.ungraded = "refuse" matches nothing there'
+        )
     worst = worst_coverage(summary)
     if worst is not None and worst < 1:
         said.append(f"the recording is incomplete (coverage down to {percent(worst)}); nothing fills inside a gap")

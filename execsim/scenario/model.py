@@ -127,6 +127,10 @@ class Exchange(Section):
         le=3_600_000,
         description="refill = decay: time after which half is back",
     )
+    ungraded: Literal["flag", "refuse"] = Field(
+        "flag",
+        description="minutes of a recording graded C or F (docs/simulation.md): fills are counted, or none happen",
+    )
 
 
 class Tape(Section):

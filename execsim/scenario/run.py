@@ -25,6 +25,7 @@ from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
 from execsim.scenario.accrual import Accruals
 from execsim.scenario.build import Feed, Loaded, Parts, join, load_data
+from execsim.scenario.grading import Grades, market_grades, refusals, schedule_blindness
 from execsim.scenario.summary import Tally, summarise
 from execsim.tape.merge import merged
 
@@ -127,6 +128,7 @@ class _Session:
         quotes = list(dict.fromkeys(m.instrument.quote.name for m in parts.loaded.markets))
         self._equity = EquitySampler([m.id for m in parts.loaded.markets], quotes)
         self._prices = {m.id: PriceSampler() for m in parts.loaded.markets}
+        self._refuses = scenario.exchange.ungraded == "refuse"
         self._watch = BookWatch()
         """the book of an agents' market, for its stylised facts"""
 
@@ -137,6 +139,8 @@ class _Session:
         chunks = merged(parts.streams, births=parts.kernel.queue == Fifo())
         tape = TapeMarket(runtime, parts.kernel, chunks, names, parts.books, handlers, books=parts.reader)
         self._schedule_resolutions()
+        if self._refuses:
+            schedule_blindness(runtime, parts.kernel, loaded, market_grades(loaded))
         for name, venue in parts.venues.items():
             self._open(name, venue, tape)
         context = Context(
@@ -266,7 +270,12 @@ class _Session:
         parts, loaded = self._parts, self._parts.loaded
         found = ((market.id, parts.engine.view.mark_i(market.id)) for market in loaded.markets)
         marks = {name: mark_i for name, mark_i in found if mark_i is not None}
-        summary = summarise(self._scenario, self._name, parts, self._tally, self._journal.digest(), marks, wall_s)
+        graded: Grades = market_grades(loaded) if self._tally.fills or self._refuses else {}
+        summary = summarise(
+            self._scenario, self._name, parts, self._tally, self._journal.digest(), marks, wall_s, graded
+        )
+        if self._refuses:
+            summary["assumptions"] += refusals(graded)
         summary |= self._facts()
         summary |= self._accruals.summary()
         record = RunRecord(
@@ -284,5 +293,6 @@ class _Session:
             marks={market.id: marks.get(market.id) for market in loaded.markets},
             equity=self._equity.series(),
             prices={name: sampler.series() for name, sampler in self._prices.items()},
+            grades=graded,
         )
         return Finished(record, summary, parts)

@@ -18,9 +18,14 @@ from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
 from execsim.scenario import model
 from execsim.scenario.build import Parts, latency_of
+from execsim.scenario.grading import Grades
+from execsim.tape.grades import UNGRADED, grade_at
 
 PNL: Final = ("realised", "unrealised", "fees", "rebates", "net")
 """net = realised + unrealised - fees + rebates"""
+
+
+NO_GRADES: Final[Grades] = {}
 
 
 class Tally:
@@ -58,9 +63,10 @@ class Tally:
 
 def summarise(
     scenario: model.Scenario, name: str, parts: Parts, tally: Tally, journal_sha256: str, marks: Mapping[str, int],
-    wall_s: float,
+    wall_s: float, grades: Grades,
 ) -> dict[str, Any]:  # fmt: skip
-    """The summary object; see README, "What a run prints"."""
+    """The summary object; see README, "What a run prints". `grades`: of the minutes of each market, may be empty without
+    fills."""
     loaded, engine = parts.loaded, parts.engine
     rows = parts.kernel.rows
     defects: Counter[str] = Counter()
@@ -76,7 +82,7 @@ def summarise(
         "events": rows,
         "events_per_s": round(rows / wall_s) if wall_s else 0,
         "orders": tally.orders(engine),
-        "fills": fills_summary(tally.final(engine), _finals(parts, marks)),
+        "fills": fills_summary(tally.final(engine), _finals(parts, marks), grades),
         "pnl": pnl_summary(engine.portfolio.totals(marks)),
         "positions": {m.id: position_summary(parts, m.id, marks.get(m.id)) for m in loaded.markets},
         "metrics": engine.metrics.snapshot(),
@@ -119,9 +125,12 @@ def _finals(parts: Parts, marks: Mapping[str, int]) -> dict[str, int]:
     return finals
 
 
-def fills_summary(fills: list[tuple[Order, Fill]], finals: Mapping[str, int]) -> dict[str, Any]:
+def fills_summary(
+    fills: list[tuple[Order, Fill]], finals: Mapping[str, int], grades: Grades = NO_GRADES
+) -> dict[str, Any]:
     """Count, size and value of fills, by cause and by evidence. `pnl` values each fill at the end price, after fees.
-    Fills that failed on chain are counted apart (`voided`) and are in nothing else."""
+    Fills that failed on chain are counted apart (`voided`) and are in nothing else. `ungraded`, where there are any: those
+    of minutes of the recording that are graded C or F."""
     voided = sum(fill.status is FillStatus.VOIDED for _, fill in fills)
     fills = [(order, fill) for order, fill in fills if fill.status is not FillStatus.VOIDED]
     by_cause: dict[str, list[tuple[Order, Fill]]] = {}
@@ -129,12 +138,18 @@ def fills_summary(fills: list[tuple[Order, Fill]], finals: Mapping[str, int]) ->
     for order, fill in fills:
         by_cause.setdefault(str(fill.cause), []).append((order, fill))
         by_evidence.setdefault(str(fill.evidence), []).append((order, fill))
+    doubtful = [held for held in fills if _grade(grades, *held) in set(UNGRADED)]
     return {
         **_fill_group(fills, finals),
         **({"voided": voided} if voided else {}),
+        **({"ungraded": _fill_group(doubtful, finals)} if doubtful else {}),
         "by_cause": {cause: _fill_group(group, finals) for cause, group in sorted(by_cause.items())},
         "by_evidence": {kind: _fill_group(group, finals) for kind, group in sorted(by_evidence.items())},
     }
+
+
+def _grade(grades: Grades, order: Order, fill: Fill) -> str | None:
+    return grade_at(grades.get(order.instrument.market, ()), fill.ts_ns)
 
 
 def _fill_group(group: list[tuple[Order, Fill]], finals: Mapping[str, int]) -> dict[str, Any]:
