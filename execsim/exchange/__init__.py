@@ -1,19 +1,33 @@
 """Axis 2: the simulated exchange. One order entry, accounts, limits and settlement in front of the recorded tape."""
 
 from execsim.exchange.account import Account, Ledger
-from execsim.exchange.latency import ConstantLatency, Latency, LatencyModel, LognormalLatency
+from execsim.exchange.bursts import BurstLatency
+from execsim.exchange.delays import ConstantLatency, GammaLatency, LognormalLatency, UniformLatency
+from execsim.exchange.latency import Latency, LatencyModel, Sampler
 from execsim.exchange.market import KernelBooks, TapeMarket
+from execsim.exchange.measured import EmpiricalLatency, InterpolatedLatency, RoundTrips, read_round_trips, read_sample
+from execsim.exchange.presets import preset
 from execsim.exchange.venue import TRADER, SimulatedVenue
 
 __all__ = [
     "TRADER",
     "Account",
+    "BurstLatency",
     "ConstantLatency",
+    "EmpiricalLatency",
+    "GammaLatency",
+    "InterpolatedLatency",
     "KernelBooks",
     "Latency",
     "LatencyModel",
     "Ledger",
     "LognormalLatency",
+    "RoundTrips",
+    "Sampler",
     "SimulatedVenue",
     "TapeMarket",
+    "UniformLatency",
+    "preset",
+    "read_round_trips",
+    "read_sample",
 ]

@@ -27,8 +27,9 @@ from execsim.core.order import (
     TimeInForce,
     VenueId,
 )
+from execsim.core.request import RequestKind
 from execsim.exchange.account import Ledger
-from execsim.exchange.latency import LatencyModel, Leg
+from execsim.exchange.latency import LatencyModel
 from execsim.exchange.limits import VenueLimits
 from execsim.exchange.matching import TapeMatching
 from execsim.exchange.refusal import refuse
@@ -65,8 +66,9 @@ class SimulatedVenue:
         self._index = {instrument.market: index for index, instrument in markets.items()}
         self.ledger = Ledger()
         self.limits = VenueLimits(venue_id, profile)
-        self.entry = Leg(latency.entry, runtime.rng(f"{venue_id}.entry"))
-        self.response = Leg(latency.response, runtime.rng(f"{venue_id}.response"))
+        self.latency = latency
+        self.entry = latency.entry_leg(runtime.rng, venue_id)
+        self.response = latency.response_leg(runtime.rng, venue_id)
         self._ids = runtime.rng(f"{venue_id}.ids")
         self._gate = Gate(venue_id, profile, kernel)
         self._matching = TapeMatching(kernel, self.ledger, TRADER, profile)
@@ -92,12 +94,12 @@ class SimulatedVenue:
         self._sink = sink
 
     async def place_order(self, order: Order) -> OrderAck:
-        ack: OrderAck = await self._request(f"ack of {order.id}", self._arrive, self._copy(order))
+        ack: OrderAck = await self._request(RequestKind.PLACE, f"ack of {order.id}", self._arrive, self._copy(order))
         return ack
 
     async def place_batch(self, orders: Sequence[Order]) -> list[OrderAck | Exception]:
         """All on one message: they arrive at one instant, in order."""
-        arrival_ns = self.entry.arrival_ns(self._runtime.now_ns())
+        arrival_ns = self.entry.arrival_ns(self._runtime.now_ns(), RequestKind.BATCH)
         waits = [self._request_at(arrival_ns, f"ack of {o.id}", self._arrive, self._copy(o)) for o in orders]
         answers: list[OrderAck | Exception] = []
         for wait in waits:
@@ -108,24 +110,27 @@ class SimulatedVenue:
         return answers
 
     async def cancel_order(self, order_id: OrderId) -> CancelAck:
-        ack: CancelAck = await self._request(f"cancel of {order_id}", self._arrive_cancel, order_id)
+        what = f"cancel of {order_id}"
+        ack: CancelAck = await self._request(RequestKind.CANCEL, what, self._arrive_cancel, order_id)
         return ack
 
     async def modify_order(self, order_id: OrderId, price_i: int | None, size_lots: int | None) -> OrderAck:
-        ack: OrderAck = await self._request(f"amend of {order_id}", self._arrive_amend, order_id, price_i, size_lots)
+        what = f"amend of {order_id}"
+        ack: OrderAck = await self._request(RequestKind.AMEND, what, self._arrive_amend, order_id, price_i, size_lots)
         return ack
 
     async def get_order_status(self, order_id: OrderId) -> OrderReport:
-        report: OrderReport = await self._request(f"status of {order_id}", self._arrive_status, order_id)
+        what = f"status of {order_id}"
+        report: OrderReport = await self._request(RequestKind.QUERY, what, self._arrive_status, order_id)
         return report
 
     async def get_open_orders(self, market: str | None = None) -> list[OrderReport]:
-        reports: list[OrderReport] = await self._request("open orders", self._arrive_open, market)
+        reports: list[OrderReport] = await self._request(RequestKind.QUERY, "open orders", self._arrive_open, market)
         return reports
 
     async def balances(self) -> Mapping[str, int]:
         found: Mapping[str, int] = await self._request(
-            "balances", lambda answer: self._answer(answer, dict(self.ledger[TRADER].balances))
+            RequestKind.QUERY, "balances", lambda answer: self._answer(answer, dict(self.ledger[TRADER].balances))
         )
         return found
 
@@ -155,9 +160,9 @@ class SimulatedVenue:
     def _copy(self, order: Order) -> VenueOrder:
         return VenueOrder.of(order, self._index.get(order.market, -1), f"{self._ids.raw():016x}")
 
-    def _request(self, what: str, arrive: Callable[..., None], *args: Any) -> Pending[Any]:
+    def _request(self, kind: RequestKind, what: str, arrive: Callable[..., None], *args: Any) -> Pending[Any]:
         """Send a request; `arrive(answer, *args)` runs when it is there and must lead to an answer."""
-        return self._request_at(self.entry.arrival_ns(self._runtime.now_ns()), what, arrive, *args)
+        return self._request_at(self.entry.arrival_ns(self._runtime.now_ns(), kind), what, arrive, *args)
 
     def _request_at(self, arrival_ns: int, what: str, arrive: Callable[..., None], *args: Any) -> Pending[Any]:
         answer = self._runtime.pending(f"{what} at {self._venue_id}")
@@ -173,7 +178,7 @@ class SimulatedVenue:
 
     def _report(self, event: VenueEvent) -> None:
         if self._sink is not None:
-            self._runtime.call_at(self.response.arrival_ns(self._runtime.now_ns()), self._sink, event)
+            self._runtime.call_at(self.response.arrival_ns(self._runtime.now_ns(), stream=True), self._sink, event)
 
     # ---------------------------------------------------------------- orders arrive
     def _arrive(self, answer: Pending[OrderAck], order: VenueOrder) -> None:

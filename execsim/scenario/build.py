@@ -22,13 +22,14 @@ from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.engine.validate import ValidatorConfig
-from execsim.exchange import TRADER, ConstantLatency, KernelBooks, LatencyModel, LognormalLatency, SimulatedVenue
+from execsim.exchange import TRADER, KernelBooks, LatencyModel, SimulatedVenue
 from execsim.exchange.latency import Latency as LatencyKind
 from execsim.exchange.latency import LatencyStats
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, Replay
 from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime
 from execsim.scenario import model
+from execsim.scenario.latency import latency_model
 from execsim.scenario.policies import load_policies, policies_of
 from execsim.scenario.script import load_script
 from execsim.scenario.strategies import Run as StrategyRun
@@ -214,15 +215,16 @@ class Shifted:
 
 
 class Feed:
-    """Feed latency of one venue: extra ns a message, drawn from the run's stream, counted for the summary."""
+    """Feed latency of one tape: extra ns a message, drawn from the run's stream, counted for the summary."""
 
     def __init__(self, latency: LatencyKind, rng: Rng, drawn: LatencyStats) -> None:
         self._latency = latency
         self._rng = rng
+        self._sampler = latency.sampler(rng)
         self._drawn = drawn
 
-    def __call__(self, n: int) -> Any:
-        draws = self._latency.draws(self._rng, n)
+    def __call__(self, received_ns: Any) -> Any:
+        draws = self._sampler.many(received_ns)
         self.count(draws)
         return draws
 
@@ -234,9 +236,9 @@ class Feed:
                 self._drawn.add(value, count)
             self._drawn.max_ns = max(self._drawn.max_ns, int(draws.max()))
 
-    def one(self) -> int:
-        """One delay, for an event that is not on the tape."""
-        return self._latency.draw(self._rng)
+    def one(self, now_ns: int) -> int:
+        """One delay at that time, for an event that is not on the tape (and so leaves the tape's state alone)."""
+        return self._latency.sampler(self._rng).next(now_ns)
 
 
 def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Journal, folder: Path) -> Parts:
@@ -247,7 +249,8 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
         inferred=INFERRED[scenario.tape.inferred_trades],
     )
     engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
-    venues = _venues(scenario, loaded, runtime, kernel)
+    latencies = _latencies(scenario, loaded, folder)
+    venues = _venues(loaded, runtime, kernel, latencies)
     for venue in venues.values():
         engine.register_adapter(venue)
     _fund(scenario, loaded, venues, engine)
@@ -265,7 +268,7 @@ def join(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, journal: Jo
         if not on_tape:
             continue
         name = next(m.instrument.venue for m in loaded.markets if m.tape == number)
-        feed = Feed(latency_of(_venue(scenario, name).feed), runtime.rng(f"{name}.feed.{number}"), drawn)
+        feed = Feed(latencies[name].feed, runtime.rng(f"{name}.feed.{number}"), drawn)
         feeds.setdefault(name, feed)
         count = len(loaded.manifests[number].markets)
         indices = [on_tape.get(i, -1) for i in range(count)]
@@ -286,19 +289,18 @@ def _venue(scenario: model.Scenario, name: str) -> model.Venue:
     return scenario.venues.get(name, model.Venue())
 
 
-def latency_of(item: model.Latency) -> LatencyKind:
-    """The latency model a scenario names; ms may have decimals."""
-    ns = int(item.ms * 1_000_000)
-    if item.model == "constant" or ns == 0:
-        return ConstantLatency(ns)
-    return LognormalLatency(ns, str(item.sigma))
+def _latencies(scenario: model.Scenario, loaded: Loaded, folder: Path) -> dict[str, LatencyModel]:
+    """The latencies of each venue of the run."""
+    span_ns = (loaded.start_ns, loaded.end_ns)
+    names = dict.fromkeys(market.instrument.venue for market in loaded.markets)
+    return {name: latency_model(_venue(scenario, name), f"venues.{name}", folder, span_ns) for name in names}
 
 
-def _venues(scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay) -> dict[str, SimulatedVenue]:
+def _venues(
+    loaded: Loaded, runtime: Runtime, kernel: Replay, latencies: Mapping[str, LatencyModel]
+) -> dict[str, SimulatedVenue]:
     venues = {}
-    for name in dict.fromkeys(market.instrument.venue for market in loaded.markets):
-        item = _venue(scenario, name)
-        legs = LatencyModel(latency_of(item.feed), latency_of(item.entry), latency_of(item.response))
+    for name, legs in latencies.items():
         markets = {i: m.instrument for i, m in enumerate(loaded.markets) if m.instrument.venue == name}
         venues[name] = SimulatedVenue(runtime, kernel, name, markets, plugins.venue(name).profile, legs)
     return venues

@@ -132,7 +132,7 @@ class _Session:
             if market.resolve_ns is None or market.payoff_i is None:
                 continue
             venue, feed = self._parts.venues[market.instrument.venue], self._parts.feeds[market.instrument.venue]
-            seen_ns = market.resolve_ns + feed.one()
+            seen_ns = market.resolve_ns + feed.one(market.resolve_ns)
             sink, payoff_i = self._parts.books.on_resolve, market.payoff_i
             self._runtime.call_at(market.resolve_ns, venue.on_resolve, index, payoff_i, priority=Priority.VENUE)
             self._runtime.call_at(seen_ns, sink, market.id, seen_ns, payoff_i)
