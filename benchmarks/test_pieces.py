@@ -13,12 +13,14 @@ import pytest
 
 from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
 from execsim.engine.risk import RiskContext, RiskEngine
-from execsim.exchange import LognormalLatency
+from execsim.exchange import BurstLatency, LognormalLatency
 from execsim.journal import HashJournal, SqliteJournal
 from execsim.runtime import VirtualRuntime
 
 CALLS = 10_000
 DRAWS = 1_000_000
+ROW_NS = 1_000_000
+"""Between two rows, for delays that depend on time."""
 BODY = {
     "market": "btc-up", "outcome": "yes", "price_i": 4800, "side": "buy", "size_lots": 10_000_000, "tag": "bid",
     "tif": "gtc", "type": "post_only", "venue": "polymarket",
@@ -65,10 +67,23 @@ def test_journal_naive(benchmark: Any, rate: Any) -> None:
 @pytest.mark.benchmark(group=f"{DRAWS} latencies")
 def test_latency_draws(benchmark: Any, rate: Any) -> None:
     """Feed latency of a chunk of rows: integers from a quantile table, the same on every machine."""
-    latency, rng = LognormalLatency(20_000_000), VirtualRuntime(7).rng("bench")
+    sampler = LognormalLatency(20_000_000).sampler(VirtualRuntime(7).rng("bench"))
     rate("lognormal latency, drawn for many rows at once", DRAWS, "draws/s")
-    drawn = benchmark.pedantic(latency.draws, (rng, DRAWS), rounds=5)
+    drawn = benchmark.pedantic(sampler.many, (np.arange(DRAWS) * ROW_NS,), rounds=5)
     assert np.median(drawn) == pytest.approx(20_000_000, rel=0.01)
+
+
+@pytest.mark.benchmark(group=f"{DRAWS} latencies")
+def test_latency_bursts(benchmark: Any, rate: Any) -> None:
+    """The same of the default: one step of the process in a hundred rows."""
+    times, latency = np.arange(DRAWS) * ROW_NS, BurstLatency(20_000_000)
+    rate("bursts, for many rows at once", DRAWS, "draws/s")
+
+    def run() -> Any:
+        return latency.sampler(VirtualRuntime(7).rng("bench")).many(times)
+
+    drawn = benchmark.pedantic(run, rounds=5)
+    assert np.median(drawn) == pytest.approx(20_000_000, rel=0.05)
 
 
 @pytest.mark.benchmark(group=f"{DRAWS} latencies")
@@ -81,10 +96,10 @@ def test_latency_numpy(benchmark: Any, rate: Any) -> None:
 
 @pytest.mark.benchmark(group=f"{CALLS} latencies, one at a time")
 def test_latency_draw(benchmark: Any, rate: Any) -> None:
-    latency, rng = LognormalLatency(20_000_000), VirtualRuntime(7).rng("bench")
+    sampler = LognormalLatency(20_000_000).sampler(VirtualRuntime(7).rng("bench"))
 
     def run() -> int:
-        return min(latency.draw(rng) for _ in range(CALLS))
+        return min(sampler.next(now_ns) for now_ns in range(CALLS))
 
     rate("lognormal latency, one message", CALLS, "us")
     assert benchmark.pedantic(run, rounds=5) > 0

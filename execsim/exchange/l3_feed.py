@@ -23,9 +23,9 @@ Row = tuple[int, int, int, int, int, int, int, int]
 
 
 class L3Feed:
-    """The `BookListener` of one market. `delay_ns()` draws what the way to the strategy takes."""
+    """The `BookListener` of one market. `delay_ns(now_ns)` draws what the way to the strategy takes."""
 
-    def __init__(self, runtime: Runtime, kernel: Replay, market: int, delay_ns: Callable[[], int]) -> None:
+    def __init__(self, runtime: Runtime, kernel: Replay, market: int, delay_ns: Callable[[int], int]) -> None:
         self._runtime = runtime
         self._kernel = kernel
         self._market = market
@@ -72,7 +72,7 @@ class L3Feed:
         rows: Ints = np.array(self._message, np.int64)
         self._message.clear()
         now_ns = self._runtime.now_ns()
-        self.last_arrival_ns = max(self.last_arrival_ns, now_ns + max(FLOOR_NS, self._delay_ns()))
+        self.last_arrival_ns = max(self.last_arrival_ns, now_ns + max(FLOOR_NS, self._delay_ns(now_ns)))
         rows[:, TS_LOCAL] = self.last_arrival_ns
         self._travelling.append(rows)
         self._runtime.call_at(self.last_arrival_ns, self._arrive, priority=Priority.TAPE)

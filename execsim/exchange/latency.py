@@ -1,29 +1,46 @@
-"""How long messages take: feed, entry and response apart. A model is its parameters; draws are integers.
+"""How long messages take: feed, entry and response apart. A model is its parameters; delays are integers.
 
-Randomness comes from a named stream through a quantile table made with `decimal` (core.quantile), so the same seed gives
-the same nanoseconds on every machine.
+    LatencyModel ─ feed, entry (and per kind of request), response: each a `Latency`
+        Latency.sampler(rng) ─▶ Sampler.next(now_ns) ─▶ delay in ns     (state and randomness live in the sampler)
+            Leg ─ one direction of one connection: the sampler, the order of messages, the counts for the summary
+
+Randomness comes from named streams through tables made with `decimal` (core.quantile), so the same seed gives the same
+nanoseconds on every machine. The models: `delays` (parametric), `measured` (from your own files), `bursts` (correlated),
+`presets` (whole sets by name). docs/latency.md says which to take.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-import numpy as np
-
-from execsim.core.errors import ConfigError
-from execsim.core.quantile import QuantileTable, lognormal_quantiles
+from execsim.core.request import RequestKind
+from execsim.exchange.delays import ConstantLatency
 from execsim.ports import Rng
+
+UNREALISTIC: Final = "unrealistic"
+"""How `about` starts where no real path is like that: the summary of a run then names it."""
+
+
+class Sampler(Protocol):
+    """One run's delays of one model, in ns, >= 0. Times given to one sampler do not decrease."""
+
+    def next(self, now_ns: int) -> int:
+        """The delay of a message sent now."""
+
+    def many(self, times_ns: Any) -> Any:
+        """The delays of messages sent at these times: the numbers as many calls of `next` would give.
+
+        Shape: int64 array (n,) in, int64 array (n,) out.
+        """
 
 
 class Latency(Protocol):
-    """Delays in ns, >= 0."""
+    """A model of delays: frozen, comparable, and nothing but its parameters."""
 
-    def draw(self, rng: Rng) -> int: ...
-
-    def draws(self, rng: Rng, n: int) -> Any:
-        """n delays as an int64 array: the numbers n calls of `draw` would give."""
+    def sampler(self, rng: Rng) -> Sampler:
+        """Delays drawn from this stream; each call starts a sampler of its own."""
 
     @property
     def about(self) -> str:
@@ -31,75 +48,54 @@ class Latency(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ConstantLatency:
-    """Always `ns`. Real paths vary; use it to compare with other simulators and in tests."""
-
-    ns: int = 0
-
-    def __post_init__(self) -> None:
-        if self.ns < 0:
-            raise ConfigError(f"latency of {self.ns} ns", "nothing arrives before it is sent: use 0 or more")
-
-    def draw(self, rng: Rng) -> int:
-        return self.ns
-
-    def draws(self, rng: Rng, n: int) -> Any:
-        return np.full(n, self.ns, np.int64)
-
-    @property
-    def about(self) -> str:
-        return f"unrealistic: constant {self.ns / 1e6:g} ms"
-
-
-@dataclass(frozen=True, slots=True)
-class LognormalLatency:
-    """Lognormal with the given median and sigma of the log, cut at the table's ends (the last of 1025 quantiles).
-
-    Source: latencies of order gateways are right-skewed; the lognormal is the usual first model. Its tail is thinner than
-    that of real incidents, which are faults, not latency.
-    """
-
-    median_ns: int
-    sigma: str = "0.4"
-    table: QuantileTable = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "table", QuantileTable(lognormal_quantiles(self.median_ns, self.sigma)))
-
-    def draw(self, rng: Rng) -> int:
-        return self.table.draw(rng.raw())
-
-    def draws(self, rng: Rng, n: int) -> Any:
-        return self.table.draws(rng.raws(n))
-
-    @property
-    def about(self) -> str:
-        return f"lognormal, median {self.median_ns / 1e6:g} ms, sigma {self.sigma}"
-
-
-@dataclass(frozen=True, slots=True)
 class LatencyModel:
-    """The three legs: market data to us, our requests to the venue, its answers back."""
+    """The three legs: market data to us, our requests to the venue, its answers back.
+
+    `kinds` holds the entry latency of request kinds that have one of their own; all others take `entry`. `ordered`:
+    requests arrive in the order they were sent, and answers too, as on one connection; False lets them overtake one
+    another, as on a pool of connections (the venue's own events and market data stay in order: each is one stream).
+    `about` says what the whole is where it has a name, and starts with "unrealistic" like that of a leg.
+    """
 
     feed: Latency = field(default_factory=ConstantLatency)
     entry: Latency = field(default_factory=ConstantLatency)
     response: Latency = field(default_factory=ConstantLatency)
+    kinds: Mapping[RequestKind, Latency] = field(default_factory=dict)
+    ordered: bool = True
+    about: str = ""
+
+    def entry_leg(self, rng: Callable[[str], Rng], name: str) -> Leg:
+        """Our requests over the connection of that name. A kind with a latency of its own has a stream of its own."""
+        kinds = {kind: each.sampler(rng(f"{name}.entry.{kind}")) for kind, each in self.kinds.items()}
+        return Leg(self.entry, rng(f"{name}.entry"), kinds, self.ordered)
+
+    def response_leg(self, rng: Callable[[str], Rng], name: str) -> Leg:
+        """What the venue tells us over it."""
+        return Leg(self.response, rng(f"{name}.response"), ordered=self.ordered)
 
 
 class Leg:
     """One direction of one connection: draws delays, keeps what is sent in order, counts for the summary."""
 
-    def __init__(self, latency: Latency, rng: Rng) -> None:
-        self._latency = latency
-        self._rng = rng
+    def __init__(
+        self, latency: Latency, rng: Rng, kinds: Mapping[RequestKind, Sampler] | None = None, ordered: bool = True
+    ) -> None:
+        self._sampler = latency.sampler(rng)
+        self._kinds = dict(kinds or {})
+        self._ordered = ordered
         self._last_ns = 0
         self.drawn = LatencyStats()
 
-    def arrival_ns(self, now_ns: int) -> int:
-        """When a message sent now arrives: never before one sent earlier."""
-        self._last_ns = max(self._last_ns, now_ns + self._latency.draw(self._rng))
-        self.drawn.add(self._last_ns - now_ns)
-        return self._last_ns
+    def arrival_ns(self, now_ns: int, kind: RequestKind = RequestKind.PLACE, stream: bool = False) -> int:
+        """When a message sent now arrives: on an ordered leg never before one sent earlier.
+
+        `stream`: an event of the venue's own stream, which keeps its order on a leg that is not ordered too.
+        """
+        arrival_ns = now_ns + self._kinds.get(kind, self._sampler).next(now_ns)
+        if self._ordered or stream:
+            self._last_ns = arrival_ns = max(self._last_ns, arrival_ns)
+        self.drawn.add(arrival_ns - now_ns)
+        return arrival_ns
 
 
 class LatencyStats:

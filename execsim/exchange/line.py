@@ -19,7 +19,7 @@ from execsim.core.order import CancelAck, OrderAck, OrderId
 from execsim.core.request import RequestKind
 from execsim.core.units import NS_PER_S
 from execsim.exchange.faults.desk import FaultDesk
-from execsim.exchange.latency import LatencyModel, Leg
+from execsim.exchange.latency import LatencyModel
 from execsim.exchange.trace import NoTrace, Trace
 from execsim.ports import EventSink, Pending, Priority, Runtime
 
@@ -68,8 +68,8 @@ class Line:
         self._admit = admit
         self._trace = trace or NoTrace()
         name = f"{venue_id}.{account}" if account else venue_id
-        self.entry = Leg(latency.entry, runtime.rng(f"{name}.entry"))
-        self.response = Leg(latency.response, runtime.rng(f"{name}.response"))
+        self.entry = latency.entry_leg(runtime.rng, name)
+        self.response = latency.response_leg(runtime.rng, name)
         self.sink: EventSink | None = None
         self._held: list[VenueEvent] = []
         faults.on_thaw.append(self._thaw)
@@ -99,7 +99,7 @@ class Line:
                 self._trace.message("request_lost", order_id, request=kind.value, how=lost)
                 self._lose(sent, lost)
                 return pending
-        at_ns = self.entry.arrival_ns(now_ns) + slow_ns
+        at_ns = self.entry.arrival_ns(now_ns, kind) + slow_ns
         self._trace.message("sent", order_id, request=kind.value, arrives_ns=at_ns)
         self._runtime.call_at(at_ns, self._arrived, sent, priority=Priority.VENUE)
         return pending
@@ -176,11 +176,11 @@ class Line:
             return
         faults = self._faults
         if not faults.watching:
-            self._runtime.call_at(self.response.arrival_ns(self._runtime.now_ns()), self.sink, event)
+            self._runtime.call_at(self.response.arrival_ns(self._runtime.now_ns(), stream=True), self.sink, event)
         elif faults.frozen:
             self._held.append(event)
         else:
-            at_ns = self.response.arrival_ns(self._runtime.now_ns())
+            at_ns = self.response.arrival_ns(self._runtime.now_ns(), stream=True)
             for extra_ns in faults.copies(event):
                 self._runtime.call_at(at_ns + extra_ns, self.sink, event)
 

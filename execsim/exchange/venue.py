@@ -25,6 +25,7 @@ class SimulatedVenue:
     def __init__(self, exchange: Exchange, latency: LatencyModel, account: str = TRADER) -> None:
         self.exchange = exchange
         self.account = account
+        self.latency = latency
         self.line: Line = exchange.connect(account, latency)
 
     @property

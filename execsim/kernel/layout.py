@@ -43,8 +43,8 @@ LOG_BITS: Final = 40
 ) = range(23)  # fmt: skip
 MARKET_SIZE: Final = 23
 """OWN_BIDS/OWN_ASKS: first own order of the side, best price first, then arrival; NONE if there is none. UNIT: lots of
-one unit of size. LAST_BIRTH: of all rows so far; UNKNOWN: decreases of our levels by orders of unknown birth (FIFO only). BLIND:
-nothing is matched, as in a gap, though rows are applied (venue's side)."""
+one unit of size. LAST_BIRTH: of all rows so far; UNKNOWN: decreases of our levels by orders of unknown birth (FIFO only).
+BLIND: nothing is matched, as in a gap, though rows are applied (venue's side)."""
 
 # ladder record
 OFFSET, WIDTH, LOW, BEST, TAKEN, SPILLED, TOOK, TOOK_NS = range(8)

@@ -24,12 +24,10 @@ from execsim.engine.throttle import RateLimiterConfig
 from execsim.engine.validate import ValidatorConfig
 from execsim.exchange import (
     TRADER,
-    ConstantLatency,
     Event,
     Exchange,
     KernelBooks,
     LatencyModel,
-    LognormalLatency,
     SimulatedVenue,
 )
 from execsim.exchange.account import Ledger
@@ -62,6 +60,7 @@ from execsim.market import Books
 from execsim.ports import Journal, Rng, Runtime, VenueProfile
 from execsim.scenario import model
 from execsim.scenario.agents import agent_market, agents_manifest
+from execsim.scenario.latency import latency_model
 from execsim.scenario.limits import limit_rules
 from execsim.scenario.policies import load_policies, policies_of
 from execsim.scenario.script import load_script
@@ -254,15 +253,16 @@ class Shifted:
 
 
 class Feed:
-    """Feed latency of one venue: extra ns a message, drawn from the run's stream, counted for the summary."""
+    """Feed latency of one tape: extra ns a message, drawn from the run's stream, counted for the summary."""
 
     def __init__(self, latency: LatencyKind, rng: Rng, drawn: LatencyStats) -> None:
         self._latency = latency
         self._rng = rng
+        self._sampler = latency.sampler(rng)
         self._drawn = drawn
 
-    def __call__(self, n: int) -> Any:
-        draws = self._latency.draws(self._rng, n)
+    def __call__(self, received_ns: Any) -> Any:
+        draws = self._sampler.many(received_ns)
         self.count(draws)
         return draws
 
@@ -274,13 +274,13 @@ class Feed:
                 self._drawn.add(value, count)
             self._drawn.max_ns = max(self._drawn.max_ns, int(draws.max()))
 
-    def one(self) -> int:
-        """One delay, for an event that is not on the tape."""
-        return self._latency.draw(self._rng)
+    def one(self, now_ns: int) -> int:
+        """One delay at that time, for an event that is not on the tape (and so leaves the tape's state alone)."""
+        return self._latency.sampler(self._rng).next(now_ns)
 
-    def message(self) -> int:
-        """One delay of a message that no tape holds (agents), counted."""
-        delay_ns = self._latency.draw(self._rng)
+    def message(self, now_ns: int) -> int:
+        """One delay of a message sent now that no tape holds (agents), counted."""
+        delay_ns = self._sampler.next(now_ns)
         self._drawn.add(delay_ns)
         return delay_ns
 
@@ -304,16 +304,17 @@ def join(
         half_life_ns=int(scenario.exchange.refill_half_life_ms * 1_000_000),
     )
     engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
+    latencies = _latencies(scenario, loaded, folder)
     drawn = LatencyStats()
     feeds: dict[str, Feed] = {}
     made = None
     if scenario.agents is not None:
         name = loaded.markets[0].instrument.venue
-        feeds[name] = Feed(latency_of(_venue(scenario, name).feed), runtime.rng(f"{name}.feed.0"), drawn)
+        feeds[name] = Feed(latencies[name].feed, runtime.rng(f"{name}.feed.0"), drawn)
         made = L3Feed(runtime, kernel, 0, feeds[name].message)
     venues: dict[str, SimulatedVenue] = {}
     tracer = _tracer(loaded, runtime, lambda order: venues[order.instrument.venue].exchange.ahead(order), trace)
-    venues |= _venues(scenario, loaded, runtime, kernel, tracer, made)
+    venues |= _venues(scenario, loaded, runtime, kernel, latencies, tracer, made)
     for venue in venues.values():
         engine.register_adapter(venue)
     _fund(scenario, loaded, venues, engine)
@@ -329,7 +330,7 @@ def join(
         if not on_tape:
             continue
         name = next(m.instrument.venue for m in loaded.markets if m.tape == number)
-        feed = Feed(latency_of(_venue(scenario, name).feed), runtime.rng(f"{name}.feed.{number}"), drawn)
+        feed = Feed(latencies[name].feed, runtime.rng(f"{name}.feed.{number}"), drawn)
         feeds.setdefault(name, feed)
         count = len(loaded.manifests[number].markets)
         indices = [on_tape.get(i, -1) for i in range(count)]
@@ -371,12 +372,11 @@ def _venue(scenario: model.Scenario, name: str) -> model.Venue:
     return scenario.venues.get(name, model.Venue())
 
 
-def latency_of(item: model.Latency) -> LatencyKind:
-    """The latency model a scenario names; ms may have decimals."""
-    ns = int(item.ms * 1_000_000)
-    if item.model == "constant" or ns == 0:
-        return ConstantLatency(ns)
-    return LognormalLatency(ns, str(item.sigma))
+def _latencies(scenario: model.Scenario, loaded: Loaded, folder: Path) -> dict[str, LatencyModel]:
+    """The latencies of each venue of the run."""
+    span_ns = (loaded.start_ns, loaded.end_ns)
+    names = dict.fromkeys(market.instrument.venue for market in loaded.markets)
+    return {name: latency_model(_venue(scenario, name), f"venues.{name}", folder, span_ns) for name in names}
 
 
 def _tracer(
@@ -394,15 +394,20 @@ def _tracer(
 
 
 def _venues(
-    scenario: model.Scenario, loaded: Loaded, runtime: Runtime, kernel: Replay, trace: Trace | None, made: L3Feed | None
+    scenario: model.Scenario,
+    loaded: Loaded,
+    runtime: Runtime,
+    kernel: Replay,
+    latencies: Mapping[str, LatencyModel],
+    trace: Trace | None,
+    made: L3Feed | None,
 ) -> dict[str, SimulatedVenue]:
     """`made`: market data of an agents' market, None where the tape moves it."""
     venues = {}
     binary = {m.id: m.instrument.venue for m in loaded.markets if m.instrument.complement is not None}
     events: dict[str, list[Event]] = neg_risk_events(scenario.events, binary)
-    for name in dict.fromkeys(market.instrument.venue for market in loaded.markets):
+    for name, legs in latencies.items():
         item = _venue(scenario, name)
-        legs = LatencyModel(latency_of(item.feed), latency_of(item.entry), latency_of(item.response))
         markets = {i: m.instrument for i, m in enumerate(loaded.markets) if m.instrument.venue == name}
         faults = [fault for fault in scenario.faults if fault.venue in (None, name)]
         delay = taker_delay(item.taker_delay_ms, item.taker_delay_acks)

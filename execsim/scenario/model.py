@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Tag, ValidationError, model_validator
 
 from execsim.core.errors import ConfigError
 from execsim.scenario.agents import AgentsSection
+from execsim.scenario.latency import Latencies, anchored_latencies, replace_legs
 from execsim.scenario.limits import Limits
 from execsim.scenario.section import Amount, Number, Section
 from execsim.scenario.venue import Fault, NegRiskEvent, Resolution, Settlement, read_faults
@@ -75,14 +76,6 @@ class Market(Section):
     resolve: Resolve | None = None
 
 
-class Latency(Section):
-    """`constant` uses ms only; `lognormal` takes ms as its median."""
-
-    model: Literal["constant", "lognormal"] = "lognormal"
-    ms: Number = Field(Decimal(50), ge=0, le=3_600_000)
-    sigma: Number = Field(Decimal("0.4"), gt=0, le=3)
-
-
 class Rewards(Section):
     """How a venue rewards resting orders in one market; estimated only, never in the PnL (docs/fees.md)."""
 
@@ -95,12 +88,9 @@ class Rewards(Section):
     samples_per_day: int = Field(1_440, ge=1, le=1_440, description="minutes of the day in which the market is sampled")
 
 
-class Venue(Section):
-    """One simulated venue: how far away it is and what the trader has there."""
+class Venue(Latencies):
+    """One simulated venue: how far away it is (its keys stand here, beside the others) and what the trader has there."""
 
-    feed: Latency = Latency(ms=Decimal(10))
-    entry: Latency = Latency(ms=Decimal(40))
-    response: Latency = Latency(ms=Decimal(15))
     balances: dict[str, Amount] = Field({}, description="asset -> amount at the start")
     sets: dict[str, Amount] = Field({}, description="market id -> full sets (YES + NO) split from cash at the start")
     taker_delay_ms: Amount = Field(Decimal(0), le=60_000, description="how long an order that would take has to wait")
@@ -280,6 +270,7 @@ def load(path: Path, seed: int | None = None, settings: Sequence[str] = (), repl
         raw["strategy"] = {key: value for key, value in raw["strategy"].items() if key == "markets"}
     for setting in settings:
         override(raw, setting)
+        replace_legs(raw, setting.partition("=")[0].strip().split("."))
     if seed is not None:
         raw["seed"] = seed
     try:
@@ -374,12 +365,12 @@ def _explain(path: Path, error: ValidationError) -> tuple[str, str]:
     """(what and where, hint) of the first fault; a misspelt key goes before the key that is missing for it."""
     faults = error.errors(include_url=False)
     first = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-    where = " ".join(".".join(str(part) for part in first["loc"]).split())
+    where = " ".join(".".join(_place(first["loc"])[0]).split())
     more = len(faults) - 1
     hint = f"and {more} more" if more else ""
     kind, message = first["type"], str(first["msg"])
     if kind == "extra_forbidden":
-        known = f"known keys: {', '.join(_known_keys(first['loc']))}"
+        known = f"known keys: {', '.join(sorted(_place(first['loc'][:-1])[1]))}"
         return f"{path}: unknown key {where}", f"{known}; {hint}" if hint else known
     if kind == "missing":
         return f"{path}: {where} is missing", hint
@@ -400,21 +391,31 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _known_keys(loc: Sequence[int | str]) -> list[str]:
-    model: Any = Scenario
-    for part in loc[:-1]:
-        fields = getattr(model, "model_fields", {})
+def _place(loc: Sequence[int | str]) -> tuple[list[str], Mapping[str, Any]]:
+    """(pydantic's place of a fault as it stands in the file, the keys of the section there)."""
+    place: list[str] = []
+    fields: Mapping[str, Any] = Scenario.model_fields
+    choices: dict[str, type[Section]] = {}
+    for part in loc:
+        if part in choices:  # which of several sections it was read as: not a key of the file
+            fields, choices = choices[str(part)].model_fields, {}
+            continue
+        place.append(str(part))
         if part in fields:
-            model = _inner(fields[part].annotation)
-    return sorted(getattr(model, "model_fields", {}))
+            found = dict(_sections(fields[str(part)].annotation))
+            inner = found.pop("", None)
+            fields, choices = inner.model_fields if inner else {}, found
+    return place, fields
 
 
-def _inner(annotation: Any) -> Any:
-    """The Section inside `list[Section]`, `dict[str, Section]` or `Section | None`."""
-    for arg in (annotation, *getattr(annotation, "__args__", ())):
-        if isinstance(arg, type) and issubclass(arg, Section):
-            return arg
-    return annotation
+def _sections(annotation: Any) -> Iterator[tuple[str, type[Section]]]:
+    """The Section inside `list[Section]`, `dict[str, Section]` or `Section | None`, under "", or those of a tagged union,
+    each under its tag."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield "", annotation
+    tag = next((item.tag for item in getattr(annotation, "__metadata__", ()) if isinstance(item, Tag)), "")
+    for arg in get_args(annotation):
+        yield from ((tag or name, section) for name, section in _sections(arg))
 
 
 def anchored(scenario: Scenario, folder: Path) -> Scenario:
@@ -431,7 +432,8 @@ def anchored(scenario: Scenario, folder: Path) -> Scenario:
         update={"file": at(scenario.strategy.file), "orders": at(scenario.strategy.orders)}
     )
     risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file)})
-    return scenario.model_copy(update={"data": data, "strategy": strategy, "risk": risk})
+    venues = {name: anchored_latencies(venue, lambda path: str(at(path))) for name, venue in scenario.venues.items()}
+    return scenario.model_copy(update={"data": data, "venues": venues, "strategy": strategy, "risk": risk})
 
 
 def as_plain(scenario: Scenario) -> Mapping[str, Any]:

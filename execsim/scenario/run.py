@@ -177,8 +177,8 @@ class _Session:
 
     def _hear_tick(self, feed: Feed, market: str, tick_i: int) -> None:
         """A tick that is not on the tape reaches the strategy a feed latency later."""
-        names = [m.id for m in self._parts.loaded.markets]
-        seen_ns = self._runtime.now_ns() + feed.one()
+        names, now_ns = [m.id for m in self._parts.loaded.markets], self._runtime.now_ns()
+        seen_ns = now_ns + feed.one(now_ns)
         kernel, sink = self._parts.kernel, self._parts.books
 
         def hear() -> None:
@@ -217,7 +217,7 @@ class _Session:
             if market.resolve_ns is None or market.payoff_i is None:
                 continue
             venue, feed = self._parts.venues[market.instrument.venue], self._parts.feeds[market.instrument.venue]
-            seen_ns = market.resolve_ns + feed.one()
+            seen_ns = market.resolve_ns + feed.one(market.resolve_ns)
             sink, payoff_i = self._parts.books.on_resolve, market.payoff_i
             self._runtime.call_at(
                 market.resolve_ns, venue.exchange.on_resolve, index, payoff_i, priority=Priority.VENUE

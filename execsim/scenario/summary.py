@@ -17,8 +17,9 @@ from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
 from execsim.scenario import model
-from execsim.scenario.build import Parts, latency_of
+from execsim.scenario.build import Parts
 from execsim.scenario.grading import Grades
+from execsim.scenario.latency import unrealistic
 from execsim.tape.grades import UNGRADED, grade_at
 
 PNL: Final = ("realised", "unrealised", "fees", "rebates", "net")
@@ -220,10 +221,7 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
     quotes = list(dict.fromkeys(market.instrument.quote.name for market in parts.loaded.markets))
     if len(quotes) > 1:
         said.append(f"totals over {' and '.join(quotes)} count each as one dollar")
-    for name in parts.venues:
-        venue = scenario.venues.get(name, model.Venue())
-        for leg in ("feed", "entry", "response"):
-            about = latency_of(getattr(venue, leg)).about
-            if about.startswith("unrealistic"):
-                said.append(f"{name}: {leg} latency is {about}")
+    for name, venue in parts.venues.items():
+        section = scenario.venues.get(name, model.Venue())
+        said += [f"{name}: {sentence}" for sentence in unrealistic(section, venue.latency)]
     return list(dict.fromkeys(said))

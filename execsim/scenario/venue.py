@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 from execsim.core.errors import ConfigError
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.exchange import ChainModel, Event, ExchangeModel, ResolutionModel, TakerDelay
+from execsim.exchange.delays import LognormalLatency
 from execsim.exchange.faults import PACKS, Pack, Schedule
-from execsim.exchange.latency import LognormalLatency
 from execsim.scenario.section import Amount, Number, Section
 
 MILLION: Final = 1_000_000

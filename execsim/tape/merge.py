@@ -37,8 +37,9 @@ from execsim.tape.rows import (
 )
 from execsim.tape.schema import Kind
 
-Latency = Callable[[int], Ints]
-"""n -> extra ns (int64, (n,), >= 0) of the next n messages: n calls for one must give what one call for n gives."""
+Latency = Callable[[Ints], Ints]
+"""Receive times of the next messages -> extra ns of each (int64, (n,), >= 0): n calls for one must give what one call
+for n gives."""
 
 
 @dataclass(slots=True)
@@ -174,7 +175,7 @@ class _Feed:
             draws = np.empty(count + 1, dtype=np.int64)
             draws[0] = self._draw
             if count:
-                draws[1:] = self._latency(count)
+                draws[1:] = self._latency(recv[opens])
                 if draws[1:].min() < 0:
                     raise ConfigError(f"the feed latency drew {draws[1:].min()} ns", "a latency must not be negative")
             local = recv + draws[np.cumsum(opens)]

@@ -71,7 +71,7 @@ class AgentWorld:
         self.exchange = Exchange(self.runtime, self.kernel, VENUE_NAME, {0: inst}, OPEN_PROFILE, book=self._book)
         self.ledger, self.entry = self.exchange.ledger, self.exchange.entry
         publisher = TapeMarket(self.runtime, self.kernel, iter(()), [inst.market], self.books, [self])
-        self.feed = L3Feed(self.runtime, self.kernel, 0, lambda: FEED_NS)
+        self.feed = L3Feed(self.runtime, self.kernel, 0, lambda now_ns: FEED_NS)
         self.feed.publish = publisher.publish
         self.market = AgentMarket(
             self.runtime, inst, self.ledger, self.entry, self.matching, self.feed, self.populations, self.endowment,

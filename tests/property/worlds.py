@@ -125,7 +125,7 @@ class Tape:
         edges = [0, *sorted(set(cuts)), len(rows)]
         pieces = [rows[a:b] for a, b in pairwise(edges) if b > a]
         columns = [{c: np.array([r[c] for r in piece], dtype) for c, dtype in COLUMNS.items()} for piece in pieces]
-        latency = (lambda n: np.full(n, feed_ns, np.int64)) if feed_ns else None
+        latency = (lambda received: np.full(len(received), feed_ns, np.int64)) if feed_ns else None
         return merged([TapeStream(columns, latency=latency)])
 
 

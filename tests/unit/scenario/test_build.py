@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from execsim.core.errors import ConfigError, DataError, VenueNotSupported
-from execsim.exchange import TRADER, ConstantLatency, LognormalLatency
+from execsim.exchange import TRADER
 from execsim.journal import HashJournal
 from execsim.kernel import REFILL_DECAY, REFILL_NEVER, Fifo, Logarithmic, Power, Proportional, QueueModel, RiskAverse
 from execsim.runtime import VirtualRuntime
@@ -63,12 +63,6 @@ def test_sets_beyond_the_balance() -> None:
     scenario = handwritten("venues.polymarket.sets={coin=100.5}")
     with pytest.raises(ConfigError, match=r"sets\.coin: 100\.5 sets cost 100\.5 pUSD, the balance left is 100; raise"):
         joined(scenario)
-
-
-def test_latency() -> None:
-    assert build.latency_of(model.Latency(model="constant", ms=Decimal("1.5"))) == ConstantLatency(1_500_000)
-    assert build.latency_of(model.Latency(ms=Decimal(0))) == ConstantLatency(0)
-    assert build.latency_of(model.Latency(ms=Decimal(2), sigma=Decimal("0.3"))) == LognormalLatency(2_000_000, "0.3")
 
 
 @pytest.mark.parametrize(

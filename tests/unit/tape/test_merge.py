@@ -41,9 +41,9 @@ def chunked(columns, size):
 
 
 def draws(seed):
-    """A latency of small integers, drawn like a stream: n draws at once are n draws of one."""
+    """A latency of small integers that depend on the message's time and on a stream: n at once are n times one."""
     bits = np.random.PCG64(seed)
-    return lambda n: (bits.random_raw(n) % np.uint64(5_000)).astype(np.int64)
+    return lambda recv: (bits.random_raw(len(recv)) % np.uint64(5_000)).astype(np.int64) + recv % 7
 
 
 def naive(tapes, with_latency):
@@ -54,7 +54,7 @@ def naive(tapes, with_latency):
         for i in range(len(columns["seq"])):
             recv = int(columns["ts_recv_ns"][i])
             if with_latency and recv != previous:
-                extra = int(draw(1)[0])
+                extra = int(draw(np.array([recv]))[0])
             previous = recv
             latest = max(latest, recv + extra)
             rows.append((int(columns["ts_venue_ns"][i]), latest, index << SOURCE_SHIFT | i))
@@ -136,17 +136,17 @@ def test_a_message_across_chunks_has_one_draw():
     columns = columns_of([(0, 0, 0)] * 6)
     calls = []
 
-    def latency(n):
-        calls.append(n)
-        return np.full(n, 77, dtype=np.int64)
+    def latency(recv):
+        calls.append(recv.tolist())
+        return np.full(len(recv), 77, dtype=np.int64)
 
     chunks = list(merged([TapeStream(chunked(columns, 2), None, latency)]))
-    assert calls == [1]
+    assert calls == [[T0 + FLOOR_NS]]
     assert {row[1] for chunk in chunks for row in keyed(chunk.local)} == {T0 + FLOOR_NS + 77}
 
 
 def test_a_negative_draw_is_refused():
-    stream = TapeStream([columns_of([(1, 0, 0)])], None, lambda n: np.full(n, -5, dtype=np.int64))
+    stream = TapeStream([columns_of([(1, 0, 0)])], None, lambda recv: np.full(len(recv), -5, dtype=np.int64))
     with pytest.raises(ConfigError, match="drew -5 ns"):
         list(merged([stream]))
 
