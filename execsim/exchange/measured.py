@@ -155,6 +155,7 @@ class InterpolatedSampler:
         gap = np.maximum(gap, 1)  # the last two rows may have one time: then `done` is 0 and the last delay counts
         found = self._delays[at] + change * done // gap
         found[inside == self._times[last]] = self._delays[last]
+        found[times_ns < self._times[0]] = self._delays[0]
         return found.astype(np.int64)
 
 

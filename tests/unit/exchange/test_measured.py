@@ -131,6 +131,7 @@ def test_linear_between_recorded_times_and_held_beyond() -> None:
 def test_of_several_at_one_time_the_last_counts() -> None:
     model = InterpolatedLatency((100, 200, 200, 300, 300), (10, 20, 40, 50, 7))
     assert delays(model, 199, 200, 250, 299, 300, 301) == [19, 40, 45, 49, 7, 7]
+    assert delays(InterpolatedLatency((100, 100, 200), (1, 9, 5)), 99, 100, 150) == [1, 9, 7]
     assert delays(InterpolatedLatency((5,), (9,)), 0, 5, 6) == [9, 9, 9]
 
 
@@ -180,7 +181,7 @@ def test_hftbacktest_takes_as_long(tmp_path: Path) -> None:
     asset = asset.risk_adverse_queue_model().no_partial_fill_exchange().trading_value_fee_model(0.0, 0.0)
     backtest = hb.HashMapMarketDepthBacktest([asset.tick_size(0.01).lot_size(0.01)])
     seen = []
-    while backtest.elapse(173 * MS + 7) == 0 and len(seen) < 30:
+    while len(seen) < 20 and backtest.elapse(173 * MS + 7) == 0:
         assert backtest.submit_buy_order(0, len(seen) + 1, 0.3, 1.0, hb.GTC, hb.LIMIT, True) == 0
         seen.append(backtest.order_latency(0))
     backtest.close()
