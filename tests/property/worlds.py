@@ -16,7 +16,7 @@ from execsim.core.units import Grid
 from execsim.engine import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, SimulatedVenue, TapeMarket
-from execsim.kernel import INFERRED_THROUGH, MarketSpan, QueueModel, Replay, RiskAverse
+from execsim.kernel import INFERRED_THROUGH, REFILL_NEVER, MarketSpan, QueueModel, Replay, RiskAverse
 from execsim.market import Books
 from execsim.ports import FeedSink, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
@@ -135,6 +135,7 @@ class World:
         latency: LatencyModel | None = None,
         spans: Sequence[MarketSpan] | None = None,
         queue: QueueModel | None = None,
+        refill: int = REFILL_NEVER,
         inferred: int = INFERRED_THROUGH,
         validate: bool = False,
         sink: FeedSink | None = None,
@@ -144,7 +145,9 @@ class World:
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
-        self.kernel = Replay(spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred)
+        self.kernel = Replay(
+            spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred, refill=refill
+        )
         self.venue = SimulatedVenue(
             venue_runtime or runtime, self.kernel, VENUE_NAME, dict(enumerate(instruments)), profile,
             latency or LatencyModel(ConstantLatency(), ConstantLatency(4 * MS), ConstantLatency(4 * MS)),
