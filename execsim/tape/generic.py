@@ -67,7 +67,7 @@ class GenericTable:
     """CSV or parquet with a column map."""
 
     name = "generic"
-    version = 1
+    version = 2
     options: Mapping[str, str] = _OPTIONS
 
     def sniff(self, path: Path) -> bool:
@@ -201,8 +201,11 @@ class _File:
         for index in np.unique(market).tolist():
             starts = np.flatnonzero(first & (market == index))
             levels = np.flatnonzero((kind == int(Kind.LEVEL)) & (market == index))
-            known = index in markets.with_book or markets.start_empty
-            if not known and len(levels) and (not len(starts) or levels[0] < starts[0]):
+            unknown = index not in markets.with_book and len(levels) and (not len(starts) or levels[0] < starts[0])
+            if unknown and markets.start_empty:
+                self._start_empty(source, rows, index, sink)
+                markets.with_book.add(index)
+            elif unknown:
                 what = "market without a snapshot: this level changes a book that is not known"
                 hint = "put rows of kind snapshot before it, or set option start = empty"
                 raise DataError(self._text.where(int(rows["row"][levels[0]])), what, hint)
@@ -210,6 +213,15 @@ class _File:
             if len(starts):
                 markets.with_book.add(index)
         sink.rows(source, {**{name: values for name, values in rows.items() if name != "row"}, "flags": flags})
+
+    @staticmethod
+    def _start_empty(source: int, rows: Columns, market: int, sink: RowSink) -> None:
+        """One row for the empty book that a market starts from: nothing is matched on a book that is not known."""
+        of_market = int(np.argmax(rows["market"] == market))
+        first = {name: values[of_market : of_market + 1] for name, values in rows.items() if name != "row"}
+        nothing = dict.fromkeys(("side", "price_i", "size_i", "aggressor"), np.zeros(1, np.int64))
+        flags = np.array([int(Flag.FIRST | Flag.LAST)])
+        sink.rows(source, {**first, **nothing, "kind": np.array([int(Kind.SNAPSHOT)]), "flags": flags})
 
     def _where(self, block: TextBlock, meaning: str) -> Where:
         return lambda row: self._text.where(block.start + row, self._column[meaning])

@@ -72,7 +72,7 @@ class HftbacktestNpz:
     file first)."""
 
     name = "hftbacktest"
-    version = 1
+    version = 2
     options: Mapping[str, str] = _OPTIONS
 
     def sniff(self, path: Path) -> bool:
@@ -98,7 +98,7 @@ class HftbacktestNpz:
             reader: _Reader = _OrderReader(index, price_unit, lot, found.exchange_rows, sink, found.fills)
         else:
             reader = _Reader(index, price_unit, lot, found.exchange_rows, sink)
-        reader.ready = choice(options, "start", ("snapshot", "empty")) == "empty"
+        reader.ready = reader.starts_empty = choice(options, "start", ("snapshot", "empty")) == "empty"
         for path in paths:
             reader.read(path)
         reader.finish(paths)
@@ -201,6 +201,7 @@ class _Reader:
     def __init__(self, market: int, price_unit: Decimal, lot: Decimal, exchange_rows: bool, sink: RowSink) -> None:
         self.ready = False
         """whether the book is known: a snapshot was seen, or it starts empty"""
+        self.starts_empty = False
         self._market = market
         self._price_unit = price_unit
         self._lot = lot
@@ -291,10 +292,21 @@ class _Reader:
         self._snapshots += len(first)
         self._other += int(((kind < 0) & (code != _CLEAR)).sum())
         keep = (kind >= 0) & ~early
-        self._books += int((keep & (code != _TRADE)).sum())
+        book = np.flatnonzero(keep & (code != _TRADE))
+        if self.starts_empty and len(book) and not self._books and kind[book[0]] == int(Kind.LEVEL):
+            self._start_empty(source, events[keep][:1], where)
+        self._books += len(book)
         if keep.any():
             events, rows = events[keep], rows[keep]
             self._sink.rows(source, self._columns(events, kind[keep], flags[keep], lambda row: where(int(rows[row]))))
+
+    def _start_empty(self, source: int, event: Events, where: Where) -> None:
+        """One row for the empty book that the file starts from: nothing is matched on a book that is not known."""
+        event = event.copy()
+        event["ev"] = _CLEAR
+        flags = np.array([int(Flag.FIRST | Flag.LAST)])
+        self._sink.rows(source, self._columns(event, np.array([int(Kind.SNAPSHOT)]), flags, where))
+        self._snapshots += 1
 
     def _snapshot_edges(self, events: Events, code: Ints, groups: Ints, where: Where) -> tuple[Ints, Ints]:
         """First and last row of each snapshot. A clear before a snapshot says only that the book is replaced, which

@@ -25,7 +25,7 @@ from execsim.exchange import (
     TapeMarket,
 )
 from execsim.exchange.faults import Pack, Schedule
-from execsim.kernel import INFERRED_THROUGH, MarketSpan, QueueModel, Replay, RiskAverse
+from execsim.kernel import INFERRED_THROUGH, REFILL_NEVER, MarketSpan, QueueModel, Replay, RiskAverse
 from execsim.market import Books
 from execsim.ports import FeedSink, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
@@ -142,6 +142,7 @@ class World:
         latency: LatencyModel | None = None,
         spans: Sequence[MarketSpan] | None = None,
         queue: QueueModel | None = None,
+        refill: int = REFILL_NEVER,
         inferred: int = INFERRED_THROUGH,
         validate: bool = False,
         sink: FeedSink | None = None,
@@ -153,7 +154,9 @@ class World:
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
-        self.kernel = Replay(spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred)
+        self.kernel = Replay(
+            spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred, refill=refill
+        )
         self.exchange = Exchange(
             venue_runtime or runtime, self.kernel, VENUE_NAME, dict(enumerate(instruments)), profile, model
         )

@@ -179,7 +179,7 @@ def test_levels_need_a_snapshot_unless_the_book_starts_empty(sink: Any, tmp_path
     with pytest.raises(DataError, match=r"m.csv:4: market without a snapshot.*start = empty"):
         IMPORTER.run([file], {}, sink)
     IMPORTER.run([file], {"start": "empty"}, sink)
-    assert [r.kind for r in sink.data[-2:]] == [Kind.TRADE, Kind.LEVEL]
+    assert [(r.kind, r.side) for r in sink.data if r.kind != Kind.TRADE][-2:] == [(Kind.SNAPSHOT, 0), (Kind.LEVEL, 1)]
 
 
 @pytest.mark.parametrize(

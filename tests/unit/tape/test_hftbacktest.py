@@ -160,9 +160,20 @@ def test_depth_before_the_snapshot(sink: Any, tmp_path: Path) -> None:
     assert len(sink.of(Kind.LEVEL)) == 1
     with pytest.raises(DataError, match="market without a snapshot"):
         IMPORTER.run([npz(tmp_path, early)], {}, sink)
-    before = len(sink.data)
-    IMPORTER.run([npz(tmp_path, early)], {"start": "empty"}, sink)
-    assert len(sink.data) == before + 1
+
+
+def test_a_book_that_starts_empty_is_known(sink: Any, tmp_path: Path) -> None:
+    """An empty full book stands before the first level: without a book the venue matches nothing."""
+    rows = [(BOTH | TRADE_EVENT | BID, 1, 2, 9.9, 1.0), (BOTH | DEPTH_EVENT | BID, 3, 4, 9.9, 1.0)]
+    IMPORTER.run([npz(tmp_path, rows)], {"start": "empty"}, sink)
+    assert [(r.kind, r.side, r.size_i) for r in sink.data if r.kind != Kind.TRADE] == [
+        (Kind.SNAPSHOT, 0, 0),
+        (Kind.LEVEL, 1, 1),
+    ]
+    assert sink.of(Kind.SNAPSHOT)[0].flags == Flag.FIRST | Flag.LAST
+    again = type(sink)()
+    IMPORTER.run([npz(tmp_path, SNAPSHOT)], {"start": "empty"}, again)
+    assert [r.kind for r in again.data] == [Kind.SNAPSHOT] * 2
 
 
 def test_an_initial_snapshot_file_comes_first(sink: Any, tmp_path: Path) -> None:
