@@ -63,8 +63,9 @@ def retail() -> LatencyModel:
 
     Known: one recorder's round trip to Polymarket was 183 ms, and its book messages arrived 338 to 667 ms after their
     timestamps (scenarios/data, polymarket_ws_pranay_excerpt; both clocks' errors included). A bot trading real money from a
-    machine in UTC+8 logged 2 of its roughly 116 order posts above 2.2 s, 2.45 s each (polymarket_chihen_livebot, 28 March
-    2026; its log holds only calls above 2.2 s, so its median is unknown). Assumed: everything in between.
+    machine in UTC+8 logged 2 of its roughly 116 order posts above 2.2 s, 2.45 and 2.47 s (github.com/Chihen-Tai/
+    polymarket_bot_for_5_min_btc, 28 March 2026; its log holds only calls above 2.2 s, so its median is unknown). Assumed:
+    everything in between.
     """
     return _set(
         feed=100, place=160, batch=180, cancel=150, query=150, answer=110, sigma="0.5", phi="0.9", spikes=(10, 10)
@@ -84,7 +85,7 @@ def congested() -> LatencyModel:
 
 
 def adversarial() -> LatencyModel:
-    """Worse than any path we know, on purpose: seconds to place, longer to cancel, and requests overtake one another.
+    """Worse than any path we know, on purpose: cancels are slowest, and requests overtake one another.
 
     Assumed throughout. A strategy whose profit survives this does not depend on being fast; one that loses it here may
     still be fine in reality.
