@@ -14,7 +14,7 @@ from execsim.core.errors import NetworkError, OrderNotFound
 from execsim.core.order import OrderStatus
 from execsim.core.units import NS_PER_S
 from execsim.engine.context import Context
-from execsim.exchange import SimulatedVenue, TapeMarket
+from execsim.exchange import Sampler, SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
 from execsim.kernel import LOCAL, VENUE, Fifo
 from execsim.ports import Journal, Priority
@@ -24,7 +24,7 @@ from execsim.report.run import EquitySampler, PriceSampler, RunRecord
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
 from execsim.scenario.accrual import Accruals
-from execsim.scenario.build import Feed, Loaded, Parts, join, load_data
+from execsim.scenario.build import Loaded, Parts, join, load_data
 from execsim.scenario.grading import Grades, market_grades, refusals, schedule_blindness
 from execsim.scenario.summary import Tally, summarise
 from execsim.tape.merge import merged
@@ -170,15 +170,17 @@ class _Session:
 
     def _open(self, name: str, venue: SimulatedVenue, tape: TapeMarket) -> None:
         """Join an exchange to the market data, and let its faults begin."""
-        exchange, feed = venue.exchange, self._parts.feeds[name]
+        exchange = venue.exchange
+        # a stream of its own: how the tape is read must not depend on what else reaches us
+        ticks = venue.latency.feed.sampler(self._runtime.rng(f"{name}.ticks"))
         exchange.mute, exchange.unmute = tape.mute, tape.unmute
-        exchange.hear_tick = partial(self._hear_tick, feed)
+        exchange.hear_tick = partial(self._hear_tick, ticks)
         exchange.start()
 
-    def _hear_tick(self, feed: Feed, market: str, tick_i: int) -> None:
+    def _hear_tick(self, ticks: Sampler, market: str, tick_i: int) -> None:
         """A tick that is not on the tape reaches the strategy a feed latency later."""
         names, now_ns = [m.id for m in self._parts.loaded.markets], self._runtime.now_ns()
-        seen_ns = now_ns + feed.one(now_ns)
+        seen_ns = now_ns + ticks.next(now_ns)
         kernel, sink = self._parts.kernel, self._parts.books
 
         def hear() -> None:

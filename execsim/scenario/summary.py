@@ -16,6 +16,7 @@ from execsim.engine.policies import PositionLimit
 from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
+from execsim.kernel import Fifo
 from execsim.scenario import model
 from execsim.scenario.build import Parts
 from execsim.scenario.grading import Grades
@@ -99,8 +100,39 @@ def summarise(
             name: {rule: hits for rule, hits in venue.exchange.limits.throttled.items() if hits}
             for name, venue in parts.venues.items()
         },
+        **_mishaps(parts),
         "assumptions": assumptions(scenario, parts),
     }
+
+
+def _mishaps(parts: Parts) -> dict[str, Any]:
+    """By venue, where there were any: how often each fault began, and how the matches of a chain ended."""
+    exchanges = {name: venue.exchange for name, venue in parts.venues.items()}
+    faults = {name: dict(sorted(x.faults.counts.items())) for name, x in exchanges.items() if x.faults.counts}
+    ends = ("matched", "mined", "confirmed", "failed")
+    chains = {
+        name: {end: getattr(exchange.chain.counts, end) for end in ends}
+        for name, exchange in exchanges.items()
+        if exchange.chain is not None
+    }
+    return {**({"faults": faults} if faults else {}), **({"settlement": chains} if chains else {})}
+
+
+def _mishaps_told(parts: Parts) -> list[str]:
+    """The same in words, and what a FIFO queue could not know."""
+    said = []
+    for name, venue in parts.venues.items():
+        exchange = venue.exchange
+        if exchange.faults.counts:
+            happened = ", ".join(f"{pack} {count} times" for pack, count in sorted(exchange.faults.counts.items()))
+            said.append(f"{name}: faults were switched on: {happened}")
+        if exchange.chain is not None:
+            counts = exchange.chain.counts
+            said.append(f"{name}: {counts.failed} of {counts.matched} matches failed on chain, as the scenario assumes")
+    unknown = sum(parts.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
+    if parts.kernel.queue == Fifo() and unknown:
+        said.append(f"FIFO: {unknown} decreases of our levels name no order: they move no queue, as risk_averse")
+    return said
 
 
 def pnl_summary(totals: Mapping[str, Totals]) -> dict[str, Any]:
@@ -198,7 +230,7 @@ def _latency(parts: Parts) -> dict[str, dict[str, int]]:
 
 def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
     """What a reader must know before believing the numbers, in plain words."""
-    said = list(scenario.notes)
+    said = [*scenario.notes, *_mishaps_told(parts)]
     for market in scenario.markets:
         if market.resolve is not None:
             source = f" ({market.resolve.source})" if market.resolve.source else ""

@@ -58,6 +58,18 @@ def test_the_fault_happened_and_made_a_difference(fault: str, played: Any) -> No
         assert finished.summary["journal_sha256"] == played["base"][0].summary["journal_sha256"]
 
 
+def test_the_summary_says_what_was_switched_on(played: Any) -> None:
+    summary = played["voided_fill"][0].summary
+    assert summary["faults"] == {"polymarket": {"voided_fill": 1}}
+    settled = summary["settlement"]["polymarket"]
+    assert settled["matched"] == settled["confirmed"] + settled["failed"]
+    assert settled["failed"] == summary["fills"]["voided"]
+    told = " ".join(summary["assumptions"])
+    assert "faults were switched on: voided_fill 1 times" in told
+    assert f"{settled['failed']} of {settled['matched']} matches failed on chain" in told
+    assert "faults" not in played["base"][0].summary
+
+
 def bookings(played: Any, name: str) -> list[tuple[float, dict[str, Any]]]:
     """(seconds after the start, what) of every order the venue booked."""
     finished, out = played[name]
