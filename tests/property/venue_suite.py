@@ -37,6 +37,8 @@ from execsim.tape.schema import Kind
 
 STEP = 50 * MS
 ENTRY_NS = RESPONSE_NS = 4 * MS
+ALMOST = ENTRY_NS - 1
+"""what an order lives that expires just before it arrives"""
 SHARE = 1_000_000
 """lots in a share, and units in a pUSD"""
 
@@ -215,7 +217,7 @@ REFUSALS: list[tuple[str, dict[str, Any], str, str]] = [
     ("more than held", {"side": SELL, "size": 41, "price": "0.60"}, "X4", "40.000000 rain:YES free, 41.000000 needed"),
     # 150 taken for 78.50, 37 resting for 19.61: only the taker fee of 2.62 makes it too much
     ("the fee is too much", {"side": BUY, "size": 187, "price": "0.53"}, "X4", "100.729050 needed"),
-    ("expired on the way", {"side": BUY, "size": 10, "price": "0.48", "tif": GTD, "lives_ns": ENTRY_NS - 1}, "EXPIRED", "over"),
+    ("expired on the way", {"side": BUY, "size": 10, "price": "0.48", "tif": GTD, "lives_ns": ALMOST}, "EXPIRED", "over"),
     ("not all at once", {"side": BUY, "size": 101, "price": "0.52", "tif": FOK}, "FOK", "filled at once or killed"),
     ("too little money", {"side": BUY, "quote": 0.5, "type": MARKET}, "NOTIONAL_MIN", "0.500000 is below the minimum 1"),
 ]  # fmt: skip
