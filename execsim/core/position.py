@@ -32,6 +32,9 @@ class Position:
     fees: int = 0
     provisional_lots: int = 0
     traded_lots: int = 0
+    _settled_yes: int = 0
+    _settled_no: int = 0
+    _settled_cash: int = 0
 
     @property
     def net_lots(self) -> int:
@@ -96,8 +99,12 @@ class Position:
     def settle(self, payoff_i: int) -> int:
         """Pay out at `payoff_i` per YES share, 1 - payoff per NO share; returns the money received (quote units)."""
         inst = self.instrument
-        no_i = inst.one_i - payoff_i if self.no_lots else 0
-        received = inst.cash(payoff_i, self.yes_lots) + inst.cash(no_i, self.no_lots)
+        self._settled_yes += self.yes_lots
+        self._settled_no += self.no_lots
+        no_i = inst.one_i - payoff_i if self._settled_no else 0
+        # rounded on all that was ever paid out, as at the contract: news that crosses the payout comes in pieces
+        paid = inst.cash(payoff_i, self._settled_yes) + inst.cash(no_i, self._settled_no)
+        received, self._settled_cash = paid - self._settled_cash, paid
         in_yes_terms = received - (inst.par(self.no_lots) if self.no_lots else 0)
         self.realised += in_yes_terms - self.cost
         self.cash += received

@@ -104,8 +104,12 @@ class OrderTracker:
         self._check_room(entry, fill)
         filled = order.filled_lots + fill.lots
         complete = done or (order.size_lots is not None and filled >= entry.ceiling_lots)
-        event = OrderEvent.DONE if complete else OrderEvent.FILL
-        order.status = step(order.id, order.status, event)
+        # an order of which a part failed on chain is never FILLED, whichever of the two news came first
+        event = OrderEvent.DONE if complete and not order.voided_lots else OrderEvent.FILL
+        after = step(order.id, order.status, event)
+        if complete and order.voided_lots and after not in TERMINAL:
+            after = step(order.id, after, OrderEvent.GONE)
+        order.status = after
         entry.fills[fill.id] = fill
         self._book(order, fill, 1)
         self._recount(entry)

@@ -10,7 +10,7 @@ py-clob-client #338: matched, then 10 to 50 s later failed on chain; selling jus
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from execsim.core.errors import ConfigError
 from execsim.core.events import FillSettled, FillVoided, VenueEvent
@@ -60,7 +60,6 @@ class ChainCounts:
     mined: int = 0
     confirmed: int = 0
     failed: int = 0
-    latency_ns: dict[str, int] = field(default_factory=dict)
 
 
 class Chain:

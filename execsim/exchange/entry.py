@@ -23,7 +23,6 @@ from execsim.core.order import (
     OrderId,
     OrderReport,
     OrderStatus,
-    OrderType,
     TimeInForce,
 )
 from execsim.exchange.chain import Chain
@@ -230,7 +229,7 @@ class OrderEntry:
             order.fills.append(fill)
             self._trace.fill(order, fill)
             if one.done:
-                self._end(order, OrderStatus.FILLED)
+                self._end(order, OrderStatus.CANCELLED if order.voided_lots else OrderStatus.FILLED)
             self._tell(order.account, OrderFilled(fill, one.done, fill.ts_ns))
             if self._chain is not None:
                 self._chain.settle(order, fill, one.counter_account)
@@ -334,8 +333,3 @@ class OrderEntry:
         mine = [o for o in self._state.open.values() if o.account == account]
         reports: list[OrderReport] = [o.report(now_ns) for o in mine if market in (None, o.instrument.market)]
         answer(reports)
-
-    @staticmethod
-    def would_rest_only(order: VenueOrder) -> bool:
-        """Whether the order can be taken in post-only mode."""
-        return order.type is OrderType.POST_ONLY

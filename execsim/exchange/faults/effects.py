@@ -6,7 +6,7 @@ Hooks that an effect does not override leave everything as it is. `begin` and `e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from execsim.core.errors import ExecError, RateLimitExceeded, VenueError
@@ -278,4 +278,3 @@ class Active:
     only: str | None
     until_ns: int
     pack: str = ""
-    hits: int = field(default=0)

@@ -42,6 +42,7 @@ def test_money_and_shares_are_conserved(market, steps, payoff_i):
     position = portfolio.open(market)
     portfolio.deposit(market.quote, 1_000_000_000)
     cash, tokens, fees, fills = 1_000_000_000, {Outcome.YES: 0, Outcome.NO: 0}, 0, []
+    ended, paid = {Outcome.YES: 0, Outcome.NO: 0}, 0  # tokens paid out so far: the contract rounds on all of them
     for n, (kind, *rest) in enumerate(steps):
         if kind == "fill":
             fill = fill_of(market, n, *rest)
@@ -67,16 +68,19 @@ def test_money_and_shares_are_conserved(market, steps, payoff_i):
             tokens = {outcome: held + size for outcome, held in tokens.items()}
         elif kind == "settle":
             fills.clear()
-            cash += _payout(market, tokens, rest[0])
-            portfolio.settle("rain", rest[0])
+            ended = {outcome: ended[outcome] + held for outcome, held in tokens.items()}
+            cash += _payout(market, ended, payoff_i) - paid
+            paid = _payout(market, ended, payoff_i)
+            portfolio.settle("rain", payoff_i)
             tokens = {Outcome.YES: 0, Outcome.NO: 0}
         assert portfolio.cash["USDC"] == cash
         assert (position.yes_lots, position.no_lots) == (tokens[Outcome.YES], tokens[Outcome.NO])
         assert ("rain" in portfolio.held) == (position.net_lots != 0)
     totals = portfolio.totals({})["USDC"]
     assert totals.fees - totals.rebates == fees
-    cash += _payout(market, tokens, payoff_i)
-    assert portfolio.settle("rain", payoff_i) == _payout(market, tokens, payoff_i)
+    ended = {outcome: ended[outcome] + held for outcome, held in tokens.items()}
+    cash += _payout(market, ended, payoff_i) - paid
+    assert portfolio.settle("rain", payoff_i) == _payout(market, ended, payoff_i) - paid
     totals = portfolio.totals({})["USDC"]
     assert totals.unrealised == 0
     assert totals.net == portfolio.cash["USDC"] - 1_000_000_000 == cash - 1_000_000_000
