@@ -400,10 +400,12 @@ def events_of(tape: Path, units: Units, rows: int) -> np.ndarray[Any, Any]:
 
 
 def orders_on(
-    tape: Path, units: Units, seed: int, count: int, lots: tuple[int, int], step: int, reach: int
-) -> list[Sent]:
+    tape: Path, units: Units, seed: int, count: int, lots: tuple[int, int], step: int, reach: int, *,
+    takers: float = 0.3, hows: Sequence[str] = (IOC, FOK),
+) -> list[Sent]:  # fmt: skip
     """`count` orders at random instants of a tape of one market, near the best prices of that instant: sizes between `lots`
-    in steps of `step`, plus one; prices up to `reach` units deep or through. At most one rests on a side.
+    in steps of `step`, plus one; prices up to `reach` units deep or through. `takers` of them are one of `hows`; of the
+    others at most one rests on a side.
     """
     rng, kernel = random.Random(seed), Replay([MarketSpan(1, 1, 1, units.price_end_i)])
     chunks = list(merged([TapeStream(TapeReader(tape))]))
@@ -419,8 +421,8 @@ def orders_on(
             bid, _, ask, _ = kernel.best(VENUE, 0)
             own, other = (bid, ask) if side > 0 else (ask, bid)
             size = rng.randrange(*lots, step) + 1
-            if own is not None and other is not None and rng.random() < 0.3:
-                how = rng.choice((IOC, FOK))
+            if own is not None and other is not None and rng.random() < takers:
+                how = rng.choice(hows)
                 script.append(
                     Sent(at, side, how, other + side * rng.randrange(-reach, reach + 1), size * rng.choice((1, 30)))
                 )

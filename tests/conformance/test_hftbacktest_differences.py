@@ -6,6 +6,7 @@ prices in cents; an order sent at 10 ms arrives at 15.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,11 +121,16 @@ def test_a_fill_equal_to_what_is_left(rows: Rows, tmp_path: Path) -> None:
 
 
 def test_partial_fills_and_the_local_position(rows: Rows, tmp_path: Path) -> None:
-    rows.trade(100, -1, 50, 12)
-    end = both(tmp_path, rows, [order(10, 1, GTX, 50, 30)])
-    assert end.ours == end.theirs == [[(100, 12, 50)]]
-    assert end.played.world.engine.get_position("tape").yes_lots == 12 * LOTS_A_SHARE
-    assert end.rival.position == 0.0
+    script = [order(10, 1, GTX, 50, 30)]
+    part = both(tmp_path, rows.trade(100, -1, 50, 12), script)
+    assert part.ours == part.theirs == [[(100, 12, 50)]]
+    assert part.played.world.engine.get_position("tape").yes_lots == 12 * LOTS_A_SHARE
+    assert part.rival.position == 0.0
+    rows.rows.pop()
+    whole = both(tmp_path, rows.trade(110, -1, 50, 30), script)
+    assert whole.ours == whole.theirs == [[(100, 12, 50), (110, 18, 50)]]
+    assert whole.played.world.engine.get_position("tape").yes_lots == 30 * LOTS_A_SHARE
+    assert whole.rival.position == pytest.approx(18)  # the last fill alone
 
 
 def test_a_print_without_an_aggressor(rows: Rows, tmp_path: Path) -> None:
@@ -181,3 +187,18 @@ def test_a_market_order_beyond_a_hundred_ticks(tmp_path: Path) -> None:
     end = both(tmp_path, rows, [order(10, 1, MARKET, 51, 150)], Units(price_end_i=None))
     assert end.ours == [[(15, 150, 200)]]
     assert end.theirs == [[(15, 100, 51)]]
+
+
+def test_every_difference_has_a_paragraph() -> None:
+    """Both ways: a name in docs/referees.md is a test here or a tape of benchmarks/peers, and no tape goes unexplained."""
+    root = Path(__file__).parents[2]
+    text = (root / "docs/referees.md").read_text()
+    first, second = text.split("\n## ")[1:3]
+    named = [
+        {re.sub(r"\W+", "_", name.lower()) for name in re.findall(r"\n\*\*(.+?)\.\*\*", part)}
+        for part in (first, second)
+    ]
+    here = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert named[0] == here - {"they_agree_where_nothing_differs", "every_difference_has_a_paragraph"}
+    peers = (root / "benchmarks/peers/nautilus_taker.py").read_text()
+    assert named[1] == set(re.findall(r"def (\w+)\(\) -> Difference:", peers))
