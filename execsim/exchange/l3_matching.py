@@ -18,7 +18,7 @@ from execsim.exchange.account import Ledger
 from execsim.exchange.booking import Booking, cash_of
 from execsim.exchange.claims import Claims
 from execsim.exchange.l3 import BookListener, L3Book
-from execsim.exchange.plan import Executed, Plan, unmatched
+from execsim.exchange.plan import Executed, Plan, is_complete, unmatched
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.ports import VenueProfile
@@ -71,20 +71,10 @@ class L3Matching:
             plan.levels.append((resting.price_i, lots, cash, fee))
             left_lots -= lots
             left_quote -= cash
-        plan.complete = self._is_complete(order, plan, left_quote)
+        plan.complete = is_complete(order, plan)
         rule = unmatched(order, plan, self._profile)
         plan.refusal = None if rule is None else self._no(order, rule)
         return plan
-
-    @staticmethod
-    def _is_complete(order: VenueOrder, plan: Plan, left_quote: int) -> bool:
-        """Size orders: all lots. Quote orders: what is left of the money does not buy one more step at the last price."""
-        if order.size_lots is not None:
-            return plan.lots == order.left_lots
-        if not plan.levels:
-            return False
-        last = order.outcome_price_i(plan.levels[-1][0])
-        return order.instrument.lots_for(left_quote, last) == 0
 
     def _no(self, order: VenueOrder, rule: str) -> ExecError:
         return refuse(order.instrument.venue, self._profile, rule, order_id=order.id, market=order.instrument.market)

@@ -15,7 +15,7 @@ from execsim.core.instrument import Outcome
 from execsim.core.order import Cause, Evidence, Fill, FillId, MatchKind, OrderType, Side
 from execsim.exchange.account import Ledger
 from execsim.exchange.claims import Claims
-from execsim.exchange.plan import Executed, Plan, unmatched
+from execsim.exchange.plan import Executed, Plan, is_complete, unmatched
 from execsim.exchange.refusal import refuse
 from execsim.exchange.resting import VenueOrder
 from execsim.kernel import VENUE, OwnFill, Replay, Row
@@ -48,7 +48,7 @@ class TapeMatching:
             outcome_price = order.outcome_price_i(price)
             fee = order.instrument.fee(outcome_price, lots, cash, Liquidity.TAKER, ts_ns=now_ns)
             plan.levels.append((price, lots, cash, fee))
-        plan.complete = self._is_complete(order, plan)
+        plan.complete = is_complete(order, plan)
         rule = unmatched(order, plan, self._profile)
         plan.refusal = None if rule is None else self._no(order, rule)
         return plan
@@ -79,15 +79,6 @@ class TapeMatching:
             yield price, lots, cash
             if lots < available:
                 return
-
-    def _is_complete(self, order: VenueOrder, plan: Plan) -> bool:
-        """Size orders: all lots. Quote orders: what is left of the money does not buy one more step at the last price."""
-        if order.size_lots is not None:
-            return plan.lots == order.left_lots
-        if not plan.levels:
-            return False
-        last = order.outcome_price_i(plan.levels[-1][0])
-        return order.instrument.lots_for(order.left_quote - plan.cash, last) == 0
 
     def _no(self, order: VenueOrder, rule: str) -> ExecError:
         return refuse(order.instrument.venue, self._profile, rule, order_id=order.id, market=order.instrument.market)

@@ -36,6 +36,16 @@ class Plan:
         return sum(level[3] for level in self.levels)
 
 
+def is_complete(order: VenueOrder, plan: Plan) -> bool:
+    """Size orders: all lots. Quote orders: what is left of the money does not buy one more step at the last price."""
+    if order.size_lots is not None:
+        return plan.lots == order.left_lots
+    if not plan.levels:
+        return False
+    last = order.outcome_price_i(plan.levels[-1][0])
+    return order.instrument.lots_for(order.left_quote - plan.cash, last) == 0
+
+
 def unmatched(order: VenueOrder, plan: Plan, profile: VenueProfile) -> str | None:
     """Why an immediate order that finds too little is refused (a key of the profile's texts), or None.
 
