@@ -46,7 +46,6 @@ class Pending:
 
     order: VenueOrder
     fill: Fill
-    counter_account: str
     fails: bool
     timer: Timer | None = None
     mined: bool = False
@@ -63,7 +62,7 @@ class ChainCounts:
 
 
 class Chain:
-    """Settles the matches of one venue. `undo(order, fill, counter_account)` moves money and tokens back."""
+    """Settles the matches of one venue. `undo(order, fill)` moves money and tokens back."""
 
     def __init__(
         self,
@@ -72,7 +71,7 @@ class Chain:
         model: ChainModel,
         venue_id: str,
         tell: Callable[[str, VenueEvent], None],
-        undo: Callable[[VenueOrder, Fill, str], None],
+        undo: Callable[[VenueOrder, Fill], None],
         trace: Trace | None = None,
     ) -> None:
         self._runtime = runtime
@@ -95,7 +94,7 @@ class Chain:
         """Fills that are neither confirmed nor failed, oldest first."""
         return list(self._pending.values())
 
-    def settle(self, order: VenueOrder, fill: Fill, counter_account: str) -> None:
+    def settle(self, order: VenueOrder, fill: Fill) -> None:
         """Start settling a match: what it gave cannot be used yet."""
         fails = self._rng.below(MILLION) < self._model.fail_per_million
         if self.fail_next is not None and self.fail_next():
@@ -103,7 +102,7 @@ class Chain:
         self.counts.matched += 1
         asset, units = self._given(order, fill)
         self._ledger[order.account].unsettled[asset] += units
-        one = Pending(order, fill, counter_account, fails)
+        one = Pending(order, fill, fails)
         self._pending[fill.id] = one
         leg, then = (self._failed, self._fail) if fails else (self._mined, self._mine)
         at_ns = leg.arrival_ns(self._runtime.now_ns())
@@ -158,7 +157,7 @@ class Chain:
         self._unlock(one)
         del self._pending[fill.id]
         self.counts.failed += 1
-        self._undo(order, fill, one.counter_account)
+        self._undo(order, fill)
         order.filled_lots -= fill.lots
         order.voided_lots += fill.lots
         if order.status is OrderStatus.FILLED:

@@ -232,7 +232,7 @@ class OrderEntry:
                 self._end(order, OrderStatus.CANCELLED if order.voided_lots else OrderStatus.FILLED)
             self._tell(order.account, OrderFilled(fill, one.done, fill.ts_ns))
             if self._chain is not None:
-                self._chain.settle(order, fill, one.counter_account)
+                self._chain.settle(order, fill)
 
     def _gone(
         self, order: VenueOrder, reason: str, status: OrderStatus = OrderStatus.CANCELLED, ts_ns: int = 0

@@ -157,9 +157,9 @@ class Exchange:
         """Money from outside, in units of the asset."""
         self.ledger.deposit(account, asset, amount)
 
-    def _undo(self, order: VenueOrder, fill: Fill, counter_account: str) -> None:
+    def _undo(self, order: VenueOrder, fill: Fill) -> None:
         assert isinstance(self.matching, TapeMatching)
-        self.matching.undo(order, fill, counter_account)
+        self.matching.undo(order, fill)
 
     def seen(self, account: str, market: str) -> tuple[list[Resting], Levels, Levels] | None:
         """What the venue sees of a market: the account's resting orders, and bids and asks of others (less what was taken),

@@ -146,7 +146,7 @@ class TapeMatching:
             lots, -cash if buys else cash, fee, liquidity, cause, evidence, seq, match=kind,
         )  # fmt: skip
 
-    def undo(self, order: VenueOrder, fill: Fill, counter_account: str) -> None:
+    def undo(self, order: VenueOrder, fill: Fill) -> None:
         """The fill failed on chain: money, tokens and fee go back. The queue it took is not given back."""
         self._exchange(order, -fill.lots, -abs(fill.cash))
         self._ledger.move(order.account, Ledger.FEES, order.instrument.quote.name, -fill.fee)
