@@ -20,7 +20,8 @@ from execsim.core.errors import ConfigError
 from execsim.core.events import Depth, Top, Trade, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.limits import LimitRule
-from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderReport, VenueId
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
+from execsim.core.units import NS_PER_S
 from execsim.tape.schema import Importer, MarketInfo
 
 T = TypeVar("T")
@@ -150,6 +151,20 @@ class VenueConfig:
 EventSink = Callable[[VenueEvent], None]
 
 
+@dataclass(frozen=True, slots=True)
+class VenueTraits:
+    """What a venue can do, as the engine must know it.
+
+    `amends`: an order can change its price and size in place; else the engine cancels and places anew.
+    `batch_max`: orders one `place_batch` may carry. `acceptance_ns`: how long after it was sent the venue may still accept
+    an order; one it does not know after that was never there.
+    """
+
+    amends: bool = True
+    batch_max: int = 15
+    acceptance_ns: int = 10 * NS_PER_S
+
+
 @runtime_checkable
 class VenueAdapter(Protocol):
     """A venue, simulated or real. Calls return when the venue's answer has reached us; everything the venue reports
@@ -161,6 +176,9 @@ class VenueAdapter(Protocol):
 
     @property
     def venue_id(self) -> VenueId: ...
+
+    @property
+    def traits(self) -> VenueTraits: ...
 
     def instruments(self) -> Mapping[str, Instrument]:
         """Every market of this venue in this run, by market id."""
@@ -176,7 +194,13 @@ class VenueAdapter(Protocol):
     async def get_order_status(self, order_id: OrderId) -> OrderReport:
         """Errors: OrderNotFound when the venue does not know it."""
 
-    async def get_open_orders(self, market: str | None = None) -> list[OrderReport]: ...
+    async def get_open_orders(self, market: str | None = None) -> list[OrderReport]:
+        """Every open order of the account, all pages. Errors: InvalidResponse when the answer is not the whole."""
+
+    async def get_fills(self, since_ns: int) -> list[Fill]:
+        """Every fill of the account the venue made at or after `since_ns` (its clock), oldest first, all pages.
+
+        Errors: InvalidResponse when the answer is not the whole."""
 
     async def balances(self) -> Mapping[str, int]:
         """Asset name -> integer units, total (reserved included)."""
@@ -291,6 +315,17 @@ class Journal(Protocol):
     def write(self, kind: str, ts_ns: int, order_id: str, body: Mapping[str, Any]) -> None:
         """Append one row. `body` holds JSON values only (int, str, bool, None): no floats. Errors: JournalError."""
 
+    @property
+    def durable(self) -> bool:
+        """Whether an intent must be on disk (`flush`) before it is sent: mode full."""
+
+    def note(self, key: str, text: str) -> None:
+        """Keep a fact about the run that is no event of it (an instrument, the scenario) beside the rows: it is not part of
+        the digest. A key said again replaces its text. Errors: JournalError."""
+
+    def flush(self) -> None:
+        """Put everything written so far on disk. May run in another thread while rows are written. Errors: JournalError."""
+
     def digest(self) -> str:
         """sha256 over the canonical rows so far."""
 
@@ -341,6 +376,7 @@ class VenueProfile:
     """shortest time to live the venue accepts in a GTD order"""
     shorting: bool = False
     """whether an account may sell what it does not hold (no, on spot and binary venues)"""
+    traits: VenueTraits = VenueTraits()
 
     def rules(self, tier: str | None = None) -> tuple[LimitRule, ...]:
         """The limits of an account of a tier (None: a new account's). Errors: ConfigError naming the tiers."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from execsim.ports import VenuePlugin, VenueProfile
+from execsim.core.units import NS_PER_S
+from execsim.ports import VenuePlugin, VenueProfile, VenueTraits
 from execsim_binance.archive import BinanceCapture
 from execsim_binance.instruments import VENUE_ID, instrument
 from execsim_binance.limits import LIMITS
@@ -35,6 +36,8 @@ PROFILE: Final = VenueProfile(
     unmatched="expire",
     client_per_s="20",
     client_burst=50,
+    # spot has no batch of orders, and an amend (keepPriority) can only make an order smaller; recvWindow is 5 s by default
+    traits=VenueTraits(amends=False, batch_max=1, acceptance_ns=5 * NS_PER_S),
 )
 
 VENUE: Final = VenuePlugin(venue_id=VENUE_ID, importers=(BinanceCapture(),), instrument=instrument, profile=PROFILE)

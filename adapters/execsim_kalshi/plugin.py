@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from execsim.ports import VenuePlugin, VenueProfile
+from execsim.ports import VenuePlugin, VenueProfile, VenueTraits
 from execsim_kalshi.instruments import VENUE_ID, instrument
 from execsim_kalshi.limits import TIERS
 
@@ -32,6 +32,13 @@ TEXTS: Final = {
     "order_gone": ("not_found", "order not found"),
 }
 
-PROFILE: Final = VenueProfile(texts=TEXTS, tiers=TIERS, client_per_s="10", client_burst=10)
+PROFILE: Final = VenueProfile(
+    texts=TEXTS,
+    tiers=TIERS,
+    client_per_s="10",
+    client_burst=10,
+    # amends price and size in place; the largest batch scales with the write budget: 10 orders are a Basic second of it
+    traits=VenueTraits(amends=True, batch_max=10),
+)
 
 VENUE: Final = VenuePlugin(VENUE_ID, (), instrument, PROFILE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from execsim.core.units import NS_PER_S
-from execsim.ports import VenuePlugin, VenueProfile
+from execsim.ports import VenuePlugin, VenueProfile, VenueTraits
 from execsim_polymarket.archive import PolymarketFrames
 from execsim_polymarket.instruments import VENUE_ID, instrument
 from execsim_polymarket.limits import LIMITS, TIERS
@@ -54,6 +54,9 @@ PROFILE: Final = VenueProfile(
     gtd_early_ns=60 * NS_PER_S,  # the venue drops a GTD order 60 s before its stated time
     gtd_min_ns=180 * NS_PER_S,  # UNI's check since 2026-07-03
     shorting=False,
+    # no amend endpoint; a batch is POST /orders with at most 15 (section 5.5). How long a posted order may still be taken
+    # is not published: an assumption, far beyond the slowest answers seen.
+    traits=VenueTraits(amends=False, batch_max=15, acceptance_ns=30 * NS_PER_S),
 )
 
 VENUE: Final = VenuePlugin(VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE)

@@ -244,8 +244,26 @@ class CancelAck:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderTerms:
+    """What an order asks for, in the words of `Order`."""
+
+    market: MarketId
+    side: Side
+    outcome: Outcome
+    type: OrderType
+    tif: TimeInForce
+    price_i: int | None
+    size_lots: int | None
+    quote_amount: int | None = None
+    expire_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class OrderReport:
-    """What a venue says of one order when asked (get_order_status, get_open_orders)."""
+    """What a venue says of one order when asked (get_order_status, get_open_orders).
+
+    `terms` is what was ordered: what an order that is not known here is adopted from; None where the venue does not say.
+    """
 
     order_id: OrderId
     venue_order_id: str
@@ -254,3 +272,4 @@ class OrderReport:
     remaining_lots: int
     ts_ns: int
     fills: tuple[Fill, ...] = field(default=())
+    terms: OrderTerms | None = None

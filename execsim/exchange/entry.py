@@ -328,6 +328,11 @@ class OrderEntry:
         else:
             answer(order.report(self._now_ns()))
 
+    def fills(self, answer: Answer, account: str, since_ns: int) -> None:
+        """Every fill of the account from `since_ns` on, oldest first."""
+        mine = [fill for o in self._state.orders.values() if o.account == account for fill in o.fills]
+        answer(sorted((fill for fill in mine if fill.ts_ns >= since_ns), key=lambda fill: fill.ts_ns))
+
     def open_orders(self, answer: Answer, account: str, market: str | None) -> None:
         now_ns = self._now_ns()
         mine = [o for o in self._state.open.values() if o.account == account]

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from execsim.core.instrument import Instrument, Outcome
-from execsim.core.order import Fill, Order, OrderId, OrderReport, OrderStatus, OrderType, Side, TimeInForce
+from execsim.core.order import (
+    Fill,
+    MarketId,
+    Order,
+    OrderId,
+    OrderReport,
+    OrderStatus,
+    OrderTerms,
+    OrderType,
+    Side,
+    TimeInForce,
+)
 from execsim.ports import Timer
 
 
@@ -87,6 +98,17 @@ class VenueOrder:
         return not self.status.is_terminal
 
     def report(self, now_ns: int) -> OrderReport:
+        terms = OrderTerms(
+            MarketId(self.instrument.market), self.side, self.outcome, self.type, self.tif, self.price_i, self.size_lots,
+            self.quote_amount, self.expire_ns,
+        )  # fmt: skip
         return OrderReport(
-            self.id, self.venue_order_id, self.status, self.filled_lots, self.left_lots, now_ns, tuple(self.fills)
+            self.id,
+            self.venue_order_id,
+            self.status,
+            self.filled_lots,
+            self.left_lots,
+            now_ns,
+            tuple(self.fills),
+            terms,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from execsim.core.errors import ConfigError, ExecError
 from execsim.core.instrument import Instrument
-from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderReport, OrderType, VenueId
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, OrderType, VenueId
 from execsim.core.request import RequestKind
 from execsim.exchange.account import Account, Ledger
 from execsim.exchange.entry import Answer
@@ -15,7 +15,7 @@ from execsim.exchange.latency import LatencyModel
 from execsim.exchange.line import Line
 from execsim.exchange.resting import VenueOrder
 from execsim.exchange.rewards import Levels, Resting
-from execsim.ports import EventSink
+from execsim.ports import EventSink, VenueTraits
 
 
 class SimulatedVenue:
@@ -31,6 +31,10 @@ class SimulatedVenue:
     @property
     def venue_id(self) -> VenueId:
         return VenueId(self.exchange.venue_id)
+
+    @property
+    def traits(self) -> VenueTraits:
+        return self.exchange.profile.traits
 
     @property
     def ledger(self) -> Ledger:
@@ -119,6 +123,12 @@ class SimulatedVenue:
             RequestKind.QUERY, "open orders", self.exchange.entry.open_orders, self.account, market
         )
         return reports
+
+    async def get_fills(self, since_ns: int) -> list[Fill]:
+        fills: list[Fill] = await self.line.request(
+            RequestKind.QUERY, "fills", self.exchange.entry.fills, self.account, since_ns
+        )
+        return fills
 
     async def balances(self) -> Mapping[str, int]:
         found: Mapping[str, int] = await self.line.request(

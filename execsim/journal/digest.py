@@ -32,6 +32,16 @@ class HashJournal:
             raise JournalError(WHERE, f"{kind}: {error}") from None
         self.rows += 1
 
+    def note(self, key: str, text: str) -> None:
+        """Nothing is kept."""
+
+    @property
+    def durable(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        """There is no disk."""
+
     def digest(self) -> str:
         """sha256 over the canonical rows so far."""
         return self._state.hexdigest()

@@ -84,6 +84,17 @@ class SqliteJournal:
         self._state.update(line)
         self.rows = seq
 
+    @property
+    def durable(self) -> bool:
+        return self.mode == "full"
+
+    def note(self, key: str, text: str) -> None:
+        """Keep a fact about the run beside the rows. Errors: JournalError."""
+        try:
+            self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, text))
+        except sqlite3.Error as error:
+            raise JournalError(str(self.path), f"cannot write: {error}") from error
+
     def flush(self) -> None:
         """Commit what a batch still holds. Errors: JournalError."""
         if self._batch:

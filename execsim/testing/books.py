@@ -127,6 +127,14 @@ class MemoryJournal:
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, int, str, Mapping[str, Any]]] = []
+        self.notes: dict[str, str] = {}
+        self.durable = False
+
+    def note(self, key: str, text: str) -> None:
+        self.notes[key] = text
+
+    def flush(self) -> None:
+        return None
 
     def write(self, kind: str, ts_ns: int, order_id: str, body: Mapping[str, Any]) -> None:
         self.rows.append((kind, ts_ns, order_id, body))

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from execsim.core.errors import ExecError, ExecTimeout, OrderNotFound
 from execsim.core.events import FillVoided, MarketResolved, OrderFilled, OrderGone, TickChanged, VenueEvent
@@ -30,11 +30,14 @@ from execsim.core.order import (
     OrderId,
     OrderReport,
     OrderStatus,
+    OrderTerms,
     Side,
     TimeInForce,
     VenueId,
 )
-from execsim.ports import EventSink, Runtime
+from execsim.ports import EventSink, Runtime, VenueTraits
+
+TRAITS: Final = VenueTraits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ Answer = Ack | Refuse | Silence
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as it reached the venue: verb place, cancel, modify, status, open or balances."""
+    """One request as it reached the venue: verb place, cancel, modify, status, open, fills or balances."""
 
     verb: str
     order_id: str
@@ -79,6 +82,7 @@ class _Booked:
     size_lots: int
     filled_lots: int = 0
     status: OrderStatus = OrderStatus.WORKING
+    fills: list[Fill] = field(default_factory=list)
 
 
 class MockVenue:
@@ -93,6 +97,7 @@ class MockVenue:
         *,
         latency_ns: int = 0,
         fills: Literal["none", "full"] = "none",
+        traits: VenueTraits = TRAITS,
     ) -> None:
         self.calls: list[Call] = []
         self.answers: deque[Answer] = deque()
@@ -101,6 +106,7 @@ class MockVenue:
         self.modify_answers: deque[Answer] = deque()
         self.cash: dict[str, int] = {}
         self.healthy = True
+        self.traits = traits
         self._venue_id = VenueId(venue_id)
         self._instruments = {instrument.market: instrument for instrument in instruments}
         self._runtime = runtime
@@ -197,6 +203,13 @@ class MockVenue:
         await self._travel()
         return reports
 
+    async def get_fills(self, since_ns: int) -> list[Fill]:
+        await self._travel()
+        self._called("fills", "")
+        fills = [fill for booked in self._booked.values() for fill in booked.fills if fill.ts_ns >= since_ns]
+        await self._travel()
+        return sorted(fills, key=lambda fill: fill.ts_ns)
+
     async def balances(self) -> Mapping[str, int]:
         await self._travel()
         self._called("balances", "")
@@ -241,6 +254,7 @@ class MockVenue:
             status=status,
         )
         booked.filled_lots += lots
+        booked.fills.append(fill)
         done = booked.filled_lots >= booked.size_lots
         if done:
             booked.status = OrderStatus.FILLED
@@ -300,7 +314,14 @@ class MockVenue:
     def _report(booked: _Booked) -> OrderReport:
         left = max(0, booked.size_lots - booked.filled_lots)
         order = booked.order
-        return OrderReport(order.id, booked.venue_order_id, booked.status, booked.filled_lots, left, order.updated_ns)
+        terms = OrderTerms(
+            order.market, order.side, order.outcome, order.type, order.tif, order.price_i, order.size_lots,
+            order.quote_amount, order.expire_ns,
+        )  # fmt: skip
+        return OrderReport(
+            order.id, booked.venue_order_id, booked.status, booked.filled_lots, left, order.updated_ns,
+            tuple(booked.fills), terms,
+        )  # fmt: skip
 
     def _called(self, verb: str, order_id: str) -> None:
         self.calls.append(Call(verb, order_id, self._runtime.now_ns()))
