@@ -1,10 +1,14 @@
 """The one engine: validate, risk, track, throttle, journal, send; and the Context strategies are written on."""
 
+from execsim.engine.breaker import BreakerConfig, BreakerState
 from execsim.engine.context import Context
+from execsim.engine.inquiry import InquiryConfig
 from execsim.engine.metrics import Metrics
 from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
 from execsim.engine.portfolio import Portfolio, Totals
+from execsim.engine.retry import RetryConfig
 from execsim.engine.risk import Policy, RiskContext, RiskDecision, RiskEngine
+from execsim.engine.route import RouteConfig
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiter, RateLimiterConfig
 from execsim.engine.track import OrderTracker
@@ -12,11 +16,14 @@ from execsim.engine.validate import Check, OrderValidator, Refusal, ValidatorCon
 from execsim.engine.view import EngineView
 
 __all__ = [
+    "BreakerConfig",
+    "BreakerState",
     "Check",
     "Context",
     "EngineConfig",
     "EngineView",
     "ExecutionEngine",
+    "InquiryConfig",
     "InventoryLimit",
     "KillSwitch",
     "Metrics",
@@ -28,9 +35,11 @@ __all__ = [
     "RateLimiter",
     "RateLimiterConfig",
     "Refusal",
+    "RetryConfig",
     "RiskContext",
     "RiskDecision",
     "RiskEngine",
+    "RouteConfig",
     "Totals",
     "ValidatorConfig",
 ]

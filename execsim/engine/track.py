@@ -34,6 +34,11 @@ class Entry:
     labels: tuple[str, str, str]
     counted_lots: int = 0
     intent_written: bool = False
+    sent_ns: int = 0
+    acknowledged: bool = False
+    """the venue has said that it has the order"""
+    wants_cancel: bool = False
+    """a cancel was asked for: if the order proves to be alive after all, it is asked for again"""
     fills: dict[str, Fill] = field(default_factory=dict)
     early: dict[str, FillStatus] = field(default_factory=dict)
     """what the venue said of fills it has not reported yet: news may overtake one another"""
