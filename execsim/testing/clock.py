@@ -71,9 +71,6 @@ class _Task:
         self._waits_for: _Pending | None = None
         self._thrown: BaseException | None = None
 
-    def __del__(self) -> None:
-        self._coro.close()  # a task that a test left before its first step is nobody's fault
-
     @property
     def waits_for(self) -> str:
         return self._waits_for.name if self._waits_for is not None else "its turn"
