@@ -6,6 +6,7 @@ from execsim.engine.inquiry import InquiryConfig
 from execsim.engine.metrics import Metrics
 from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
 from execsim.engine.portfolio import Portfolio, Totals
+from execsim.engine.recover import ReconcileConfig
 from execsim.engine.retry import RetryConfig
 from execsim.engine.risk import Policy, RiskContext, RiskDecision, RiskEngine
 from execsim.engine.route import RouteConfig
@@ -34,6 +35,7 @@ __all__ = [
     "PositionLimit",
     "RateLimiter",
     "RateLimiterConfig",
+    "ReconcileConfig",
     "Refusal",
     "RetryConfig",
     "RiskContext",

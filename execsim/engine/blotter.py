@@ -290,12 +290,30 @@ class Blotter:
             elif order.status not in TERMINAL:
                 self.guard(entry, E.DONE, lambda: self._move(entry, E.DONE, "done", {}))
         elif order.status is S.UNKNOWN:
-            order.venue_order_id = report.venue_order_id or order.venue_order_id
-            entry.acknowledged = True
-            self._move(entry, E.FOUND, "found", {"venue_order_id": report.venue_order_id})
-            if report.terms is not None and order.size_lots is not None:
-                # an amend nobody answered may have been carried out
-                self.amended(entry, report.terms.price_i, report.terms.size_lots)
+            self.found(entry, report)
+
+    def found(self, entry: Entry, report: OrderReport) -> None:
+        """The order is alive at the venue: -> WORKING, whatever we took it for."""
+        order = entry.order
+        order.venue_order_id = report.venue_order_id or order.venue_order_id
+        entry.acknowledged = True
+        self._move(entry, E.FOUND, "found", {"venue_order_id": report.venue_order_id})
+        if report.terms is not None and order.size_lots is not None:
+            # an amend nobody answered may have been carried out
+            self.amended(entry, report.terms.price_i, report.terms.size_lots)
+
+    def lost(self, entry: Entry, error: ExecError) -> None:
+        """The venue does not know an order that it had acknowledged: its fate is unknown."""
+        self._silence(entry, "reconcile", error)
+
+    def adopted(self, entry: Entry, report: OrderReport) -> None:
+        """An order nobody here placed is ours from now on: PENDING -> WORKING, as if it had been sent and acknowledged."""
+        order = entry.order
+        order.venue_order_id = report.venue_order_id
+        entry.intent_written = entry.acknowledged = True
+        self.write("adopt", order.id, {**order_row(entry), "venue_order_id": report.venue_order_id})
+        self._step(entry, E.SEND)
+        self._publish(entry, E.ACK, self._step(entry, E.ACK))
 
     def absent(self, entry: Entry, reason: str) -> None:
         """The venue never had the order, and all it says agrees: UNKNOWN -> REJECTED."""

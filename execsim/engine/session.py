@@ -34,6 +34,8 @@ from execsim.engine.metrics import Metrics
 from execsim.engine.pipeline import Pipeline
 from execsim.engine.policies import KillSwitch
 from execsim.engine.portfolio import Portfolio
+from execsim.engine.reconcile import Action
+from execsim.engine.recover import ReconcileConfig, Reconciler
 from execsim.engine.risk import RiskEngine
 from execsim.engine.route import Route, RouteConfig
 from execsim.engine.streams import UpdateStream
@@ -61,6 +63,7 @@ class EngineConfig:
     orders_kept_max: int = 1_000_000
     calls: RouteConfig = field(default_factory=RouteConfig)
     inquiry: InquiryConfig = field(default_factory=InquiryConfig)
+    reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
 
 
 class ExecutionEngine:
@@ -85,6 +88,10 @@ class ExecutionEngine:
         self._amends = Amender(
             runtime, self.order_tracker, self.blotter, self._pipeline, self._dispatch, self._cancels, self.inquiry,
             self.new_order_id,
+        )  # fmt: skip
+        self.reconciler = Reconciler(
+            runtime, self._dispatch.routes, self.order_tracker, self.portfolio, self.blotter, self.view, self.inquiry,
+            self._cancels, config.reconcile,
         )  # fmt: skip
         self.blotter.on_unknown = self.inquiry.start
         self.blotter.on_late_fill = self._amends.late_fill
@@ -273,6 +280,16 @@ class ExecutionEngine:
             return order.status
         await self.inquiry.ask(entry)
         return order.status
+
+    async def reconcile(self, venue: str | None = None) -> list[Action]:
+        """Compare our books with what a venue (every venue) says, and mend ours; returns what was done, in sentences when
+        printed. Errors: VenueNotSupported; JournalError."""
+        if venue is not None and venue not in self._dispatch.routes:
+            raise VenueNotSupported(venue, ", ".join(self._dispatch.routes))
+        done: list[Action] = []
+        for name in [venue] if venue is not None else list(self._dispatch.routes):
+            done += await self.reconciler.reconcile(name)
+        return done
 
     def healthy(self, venue: str) -> bool:
         """Whether the venue's circuit breaker lets orders through. Errors: VenueNotSupported."""

@@ -72,6 +72,15 @@ class OrderTracker:
         self._recount(entry)
         return entry
 
+    def knows(self, order_id: OrderId) -> bool:
+        """Whether an order of this id was ever tracked here."""
+        return order_id in self._entries
+
+    def has_fill(self, order_id: OrderId, fill_id: str) -> bool:
+        """Whether this fill of an order was booked."""
+        entry = self._entries.get(order_id)
+        return entry is not None and fill_id in entry.fills
+
     def find(self, order_id: OrderId) -> Entry | None:
         return self._entries.get(order_id)
 
