@@ -132,9 +132,8 @@ class Reconciler:
             if action in said:
                 continue  # a note that was made the last time already
             log.info("%s: %s", venue, action)
-            self._blotter.write(
-                "reconcile", _order_of(action), {"venue": venue, "action": _name(action), "what": str(action)}
-            )
+            row = {"venue": venue, "action": type(action).__name__, "what": str(action)}
+            self._blotter.write("reconcile", _order_of(action), row)
             try:
                 await self._do(venue, action)
             except (JournalError, InternalError):
