@@ -108,9 +108,9 @@ class NativeWorld(Served):
 
     exact: bool
 
-    def _one_trader(self, transport: Transport) -> None:
+    def _one_trader(self, transport: Transport, **extra: Any) -> None:
         self.transport = transport
-        self.adapter = self.client(transport)
+        self.adapter = self.client(transport, **extra)
         one = self.trader(self.adapter)
         self.engine, self.books, self._trader = one.engine, one.books, one
 
