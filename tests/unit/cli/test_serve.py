@@ -58,6 +58,16 @@ class Process:
 Serve = Callable[..., Process]
 
 
+@pytest.fixture(scope="module")
+def ended() -> Iterator[Process]:
+    """A server whose recording is over: it serves all tests that need none."""
+    process = Process("scenarios/handwritten", "--speed", "100")
+    process.until("execsim: the market's data has ended; still answering, Ctrl-C stops")
+    yield process
+    assert process.stop(signal.SIGTERM) == 0
+    assert process.said[-1] == "execsim: stopped"
+
+
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     running: list[Process] = []
@@ -175,10 +185,8 @@ def test_the_adapter_of_the_page_trades(serve: Serve) -> None:
     assert engine.get_position("coin").yes_lots == 10_000_000
 
 
-def test_it_says_when_the_data_ends_and_goes_on_answering(serve: Serve) -> None:
-    server = serve("scenarios/handwritten", "--speed", "100")
-    server.until("execsim: the market's data has ended; still answering, Ctrl-C stops")
-    bot = Bot(server.port)
+def test_it_says_when_the_data_ends_and_goes_on_answering(ended: Process) -> None:
+    bot = Bot(ended.port)
     assert bot.ask("hello", account="late")["clock"]["ended"] is True
     bot.send('{"id":1,"op":"subscribe","channel":"markets"}')
     kinds = []
@@ -188,12 +196,9 @@ def test_it_says_when_the_data_ends_and_goes_on_answering(serve: Serve) -> None:
     ack = bot.ask("place", order_id="1", market="coin", side="buy", price_i=3000, size_lots=10_000_000)
     assert ack["status"] == "working"
     bot.close()
-    assert server.stop(signal.SIGTERM) == 0
-    assert server.said[-1] == "execsim: stopped"
 
 
-def test_a_killed_client_finds_its_orders_again(serve: Serve, tmp_path: Path) -> None:
-    server = serve("scenarios/handwritten", "--no-latency", "--speed", "1")
+def test_a_killed_client_finds_its_orders_again(ended: Process, tmp_path: Path) -> None:
     (tmp_path / "victim.py").write_text(
         "import json, socket, sys, time\n"
         "f = socket.create_connection(('127.0.0.1', int(sys.argv[1]))).makefile('rw')\n"
@@ -205,14 +210,14 @@ def test_a_killed_client_finds_its_orders_again(serve: Serve, tmp_path: Path) ->
         "time.sleep(3600)\n"
     )
     victim = subprocess.Popen(
-        [sys.executable, str(tmp_path / "victim.py"), str(server.port)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(tmp_path / "victim.py"), str(ended.port)], stdout=subprocess.PIPE, text=True
     )
     assert victim.stdout is not None
     assert '"working"' in victim.stdout.readline() + victim.stdout.readline()
     victim.kill()
     victim.wait(GRACE_S)
     victim.stdout.close()
-    bot, other = Bot(server.port), Bot(server.port)
+    bot, other = Bot(ended.port), Bot(ended.port)
     bot.ask("hello", account="bob")
     other.ask("hello", account="eve")
     assert [order["order_id"] for order in bot.ask("open")["items"]] == ["x"]
