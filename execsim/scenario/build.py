@@ -482,6 +482,7 @@ def _engine_config(item: model.Engine) -> EngineConfig:
     return EngineConfig(
         validator=validator, rate_limits=limits, enable_risk_checks=item.enable_risk_checks,
         enable_validation=item.enable_validation, enable_metrics=item.enable_metrics,
+        **item.calls.engine(),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Tag, ValidationErro
 
 from execsim.core.errors import ConfigError
 from execsim.scenario.agents import AgentsSection
+from execsim.scenario.calls import Calls
 from execsim.scenario.latency import Latencies, anchored_latencies, replace_legs
 from execsim.scenario.limits import Limits
 from execsim.scenario.section import Amount, Number, Section
@@ -145,6 +146,7 @@ class Engine(Section):
     size_bounds: dict[str, Bounds] = Field({}, description="market or venue -> smallest, largest size")
     price_bounds: dict[str, Bounds] = Field({}, description="market or venue -> lowest, highest price")
     rate_limits: dict[str, RateLimit] = Field({}, description="venue -> our own limit; else the venue's preset")
+    calls: Calls = Calls()
 
 
 class Risk(Section):

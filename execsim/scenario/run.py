@@ -150,6 +150,9 @@ class _Session:
             parts.agents.tell(tape.publish)
             runtime.spawn(self._look(), "facts", daemon=True)
         accruing = self._accruals.start()
+        period_ns = self._scenario.engine.calls.reconcile_ns
+        if period_ns:
+            runtime.spawn(parts.engine.reconciler.watch(period_ns), "reconciliation", daemon=True)
         await runtime.spawn((parts.agents or tape).run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
         for task in (sampler, *accruing):
