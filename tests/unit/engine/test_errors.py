@@ -142,7 +142,7 @@ CASES: list[Case] = [
     (their_limit, RateLimitExceeded, True, Reached.NO, r"rate limit \(polymarket\): Too Many Requests; retry in 5\.000 s"),
     (venue, VenueError, False, Reached.YES, r"polymarket: not enough balance / allowance \[400\]"),
     (authentication, AuthenticationError, False, Reached.YES, r"polymarket: Unauthorized/Invalid api key \[401\]"),
-    (unreadable, InvalidResponse, False, Reached.UNKNOWN, r"place_batch of the polymarket adapter raised Key: 'orderID'"),
+    (unreadable, InvalidResponse, False, Reached.UNKNOWN, r"place_batch of the polymarket adapter raised KeyError"),
     (bug, InternalError, False, Reached.NO, r"place_order of the polymarket adapter raised KeyError: 'orderID'"),
     (network, NetworkError, True, Reached.UNKNOWN, r"polymarket: connection reset \(reached: unknown\)"),
     (refused_connection, NetworkError, True, Reached.NO, r"polymarket: connection refused \(reached: no\)"),
