@@ -12,7 +12,6 @@ from execsim.core.instrument import Instrument, Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import Fill, FillStatus, Order, OrderStatus
 from execsim.core.units import plain
-from execsim.engine.policies import PositionLimit
 from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
@@ -244,11 +243,7 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
             what = item.tape or ", ".join(item.sources) or "synthetic rows"
             said.append(f"{what} is replayed as if it began at {item.start_at.isoformat()}")
     for policy in parts.risk.policies:
-        if (
-            isinstance(policy, PositionLimit)
-            and policy.market_id is not None
-            and not parts.engine.view.trades(policy.market_id)
-        ):
+        if policy.market_id is not None and not parts.engine.view.trades(policy.market_id):
             said.append(f"risk: a {policy.name} for {policy.market_id} limits nothing: it is no market of this run")
     quotes = list(dict.fromkeys(market.instrument.quote.name for market in parts.loaded.markets))
     if len(quotes) > 1:
