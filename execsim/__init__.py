@@ -66,7 +66,7 @@ from execsim.engine.policies import (
     StaleData,
     VenueHealth,
 )
-from execsim.engine.risk import Action, RiskContext, RiskDecision, RiskEngine
+from execsim.engine.risk import RiskAction, RiskContext, RiskDecision, RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiter, RateLimiterConfig
 from execsim.engine.track import OrderTracker
@@ -77,14 +77,14 @@ from execsim.ports import Credentials, VenueAdapter, VenueConfig
 __version__ = "0.1.0"
 
 __all__ = [
-    "Action", "Asset", "AuthenticationError", "CancelAck", "Cause", "ConfigError", "Context", "Credentials",
-    "DailyLoss", "DataError", "Depth", "EngineConfig", "ExecError", "ExecResult", "ExecTimeout", "ExecutionEngine",
-    "Fill", "FillId", "Flattened", "Grid", "Halt", "Instrument", "InstrumentKind", "InternalError",
-    "InvalidOrderState", "InvalidResponse", "InventoryLimit", "JournalError", "KillSwitch", "Liquidity", "MarketId",
-    "MaxDrawdown", "MaxNotional", "MaxOpenOrders", "MaxOrderSize", "MaxOutcomeLoss", "Metrics", "NetworkError",
-    "Order", "OrderAck", "OrderId", "OrderNotFound", "OrderRate", "OrderReport", "OrderStatus", "OrderTracker",
-    "OrderType", "OrderUpdate", "OrderValidator", "Outcome", "Position", "PositionLimit", "PriceBand",
-    "RateLimitExceeded", "RateLimiter", "RateLimiterConfig", "Refusal", "RiskContext", "RiskDecision", "RiskEngine",
-    "RiskRejected", "Side", "StaleData", "TimeInForce", "Top", "Trade", "ValidationError", "ValidatorConfig",
-    "VenueAdapter", "VenueConfig", "VenueError", "VenueHealth", "VenueId", "VenueNotSupported", "init_logging",
+    "Asset", "AuthenticationError", "CancelAck", "Cause", "ConfigError", "Context", "Credentials", "DailyLoss",
+    "DataError", "Depth", "EngineConfig", "ExecError", "ExecResult", "ExecTimeout", "ExecutionEngine", "Fill",
+    "FillId", "Flattened", "Grid", "Halt", "Instrument", "InstrumentKind", "InternalError", "InvalidOrderState",
+    "InvalidResponse", "InventoryLimit", "JournalError", "KillSwitch", "Liquidity", "MarketId", "MaxDrawdown",
+    "MaxNotional", "MaxOpenOrders", "MaxOrderSize", "MaxOutcomeLoss", "Metrics", "NetworkError", "Order", "OrderAck",
+    "OrderId", "OrderNotFound", "OrderRate", "OrderReport", "OrderStatus", "OrderTracker", "OrderType", "OrderUpdate",
+    "OrderValidator", "Outcome", "Position", "PositionLimit", "PriceBand", "RateLimitExceeded", "RateLimiter",
+    "RateLimiterConfig", "Refusal", "RiskAction", "RiskContext", "RiskDecision", "RiskEngine", "RiskRejected", "Side",
+    "StaleData", "TimeInForce", "Top", "Trade", "ValidationError", "ValidatorConfig", "VenueAdapter", "VenueConfig",
+    "VenueError", "VenueHealth", "VenueId", "VenueNotSupported", "init_logging",
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from execsim.engine.policies import (
 from execsim.engine.portfolio import Portfolio, Totals
 from execsim.engine.recover import ReconcileConfig
 from execsim.engine.retry import RetryConfig
-from execsim.engine.risk import Action, Policy, PolicyTraits, RiskContext, RiskDecision, RiskEngine
+from execsim.engine.risk import Policy, PolicyTraits, RiskAction, RiskContext, RiskDecision, RiskEngine
 from execsim.engine.route import RouteConfig
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiter, RateLimiterConfig
@@ -33,7 +33,6 @@ from execsim.engine.validate import Check, OrderValidator, Refusal, ValidatorCon
 from execsim.engine.view import EngineView
 
 __all__ = [
-    "Action",
     "BreakerConfig",
     "BreakerState",
     "Check",
@@ -66,6 +65,7 @@ __all__ = [
     "ReconcileConfig",
     "Refusal",
     "RetryConfig",
+    "RiskAction",
     "RiskContext",
     "RiskDecision",
     "RiskEngine",

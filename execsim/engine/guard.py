@@ -19,10 +19,10 @@ from execsim.engine.measures import Measures
 from execsim.engine.policies.switch import KillSwitch
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.risk import (
-    Action,
     Breach,
     Measure,
     Policy,
+    RiskAction,
     RiskContext,
     RiskDecision,
     RiskEngine,
@@ -104,12 +104,15 @@ class Guard:
                 return None
             ctx = self.measures.of_order(order, lots, needs(rules.flatten), replaced)
             return _error(judge(rules.flatten, ctx), None)
-        decision = RiskDecision(True)
+        decision, before = RiskDecision(True), self.halts.of(order.instrument.market)
         if self._checks and rules.policies:
             decision = self.risk.evaluate(self.measures.of_order(order, lots, rules.needs, replaced))
             self._impose(decision.breaches)
         counted = 0 if replaced is None else replaced.counted_lots
-        return _error(decision, self._binding(order, lots, counted))
+        halt = self._binding(order, lots, counted)
+        if halt is not before and halt is not None and halt.policy in decision.violated_policies:
+            halt = None  # what this order itself has halted is among its reasons
+        return _error(decision, halt)
 
     def amend_refusal(self, candidate: Order, lots: int, entry: Entry) -> RiskRejected | None:
         """As `refusal`, for the order `entry` as it would be after an amend, `lots` of it still to trade. Limits judge it
@@ -178,7 +181,7 @@ class Guard:
             if breach.policy == KillSwitch.name:
                 continue
             stricter = self.halts.impose(breach.action, breach.policy, breach.market_id, breach.reason)
-            if stricter and breach.action is Action.HALT_AND_CANCEL:
+            if stricter and breach.action is RiskAction.HALT_AND_CANCEL:
                 self.cancel(breach.market_id)
 
     def _switch(self, policy: KillSwitch) -> None:
@@ -209,8 +212,12 @@ class Guard:
 
 def _error(decision: RiskDecision, halt: Halt | None) -> RiskRejected | None:
     names, reasons = decision.violated_policies, decision.reasons
-    if halt is not None and halt.policy not in names:
-        names, reasons = (*names, halt.policy), (*reasons, halt.message)
+    if halt is not None:
+        if halt.policy not in names:
+            names = (*names, halt.policy)
+        elif halt.policy == KillSwitch.name:  # the policy has said so
+            return RiskRejected(names, "; ".join(reasons))
+        reasons = (*reasons, halt.message)
     return RiskRejected(names, "; ".join(reasons)) if names else None
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from execsim.core.errors import ConfigError
 from execsim.engine.policies.switch import KillSwitch
 from execsim.engine.records import Row
-from execsim.engine.risk import Action
+from execsim.engine.risk import RiskAction
 
 log = logging.getLogger("execsim.engine")
 
@@ -31,7 +31,7 @@ EXITS: Final = "only cancels and flatten pass"
 class Halt:
     """Why and since when not everything passes. `market` None: everywhere. `kill`: no `resume` ends it."""
 
-    action: Action
+    action: RiskAction
     policy: str
     market: str | None
     reason: str
@@ -41,7 +41,7 @@ class Halt:
     @property
     def reduces(self) -> bool:
         """Whether orders that reduce a position still pass."""
-        return self.action is Action.REDUCE_ONLY
+        return self.action is RiskAction.REDUCE_ONLY
 
     @property
     def message(self) -> str:
@@ -90,9 +90,9 @@ class Halts:
             return account or own
         return own if _strength(own) > _strength(account) else account
 
-    def impose(self, action: Action, policy: str, market: str | None, reason: str) -> bool:
+    def impose(self, action: RiskAction, policy: str, market: str | None, reason: str) -> bool:
         """Bind the account or a market from now on; False when what is in force there is as strong already."""
-        if action is Action.REJECT:
+        if action is RiskAction.REJECT:
             return False
         known = self._in_force.get(market or EVERYWHERE)
         if known is not None and _strength(known) >= action.rank:
@@ -127,10 +127,10 @@ class Halts:
     def apply(self, kind: str, ts_ns: int, body: Mapping[str, Any]) -> None:
         """Take one row of the journal; other kinds are none of ours."""
         if kind == "kill":
-            self._put(Halt(Action.HALT_AND_CANCEL, KillSwitch.name, None, body["reason"], ts_ns, kill=True))
+            self._put(Halt(RiskAction.HALT_AND_CANCEL, KillSwitch.name, None, body["reason"], ts_ns, kill=True))
         elif kind == "halt":
             market = body["market"] or None
-            self._put(Halt(Action(body["action"]), body["policy"], market, body["reason"], ts_ns))
+            self._put(Halt(RiskAction(body["action"]), body["policy"], market, body["reason"], ts_ns))
         elif kind == "resume" and body["market"]:
             self._in_force.pop(body["market"], None)
         elif kind == "resume":
@@ -146,4 +146,4 @@ class Halts:
 
 
 def _strength(halt: Halt) -> int:
-    return len(Action) if halt.kill else halt.action.rank
+    return len(RiskAction) if halt.kill else halt.action.rank

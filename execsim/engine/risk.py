@@ -19,7 +19,7 @@ from execsim.core.units import Number, decimal_of
 Signed = TypeVar("Signed", int, Decimal)
 
 
-class Action(StrEnum):
+class RiskAction(StrEnum):
     """What a violation does, from the mildest to the strongest; the last three outlast the order (engine/halt.py)."""
 
     REJECT = "reject"
@@ -36,7 +36,7 @@ class Action(StrEnum):
         return RANKS[self]
 
 
-RANKS: Final = {action: rank for rank, action in enumerate(Action)}
+RANKS: Final = {action: rank for rank, action in enumerate(RiskAction)}
 
 
 class Measure(StrEnum):
@@ -189,7 +189,7 @@ class Policy(Protocol):
     def traits(self) -> PolicyTraits: ...
 
     @property
-    def action(self) -> Action: ...
+    def action(self) -> RiskAction: ...
 
     @property
     def market_id(self) -> str | None: ...
@@ -203,7 +203,7 @@ class Breach:
     """A policy that was violated, and what it asks for (in `market_id` only, if the policy is bound to one)."""
 
     policy: str
-    action: Action
+    action: RiskAction
     market_id: str | None
     reason: str
 
@@ -220,7 +220,7 @@ class RiskDecision:
     breaches: tuple[Breach, ...] = ()
 
     @property
-    def action(self) -> Action | None:
+    def action(self) -> RiskAction | None:
         """None when nothing is violated."""
         return max((breach.action for breach in self.breaches), key=RANKS.__getitem__, default=None)
 
@@ -251,9 +251,9 @@ def needs(policies: Iterable[Policy]) -> tuple[Measure, ...]:
     return tuple(measure for measure in Measure if measure in read)
 
 
-def lasts(action: Action) -> bool:
+def lasts(action: RiskAction) -> bool:
     """Whether an action outlasts the order that caused it."""
-    return action is not Action.REJECT
+    return action is not RiskAction.REJECT
 
 
 class RiskEngine:

@@ -145,6 +145,11 @@ class ExecutionEngine:
         halted stays halted."""
         self.guard.set_risk(risk)
 
+    def declare_event(self, markets: Sequence[str]) -> None:
+        """Say that exactly one of these binary markets will pay (a neg-risk event): MaxOutcomeLoss counts them together.
+        Errors: ConfigError for a market nobody trades, or that cannot be an outcome of it."""
+        self.view.declare_event(markets)
+
     def new_order_id(self) -> OrderId:
         """Unique in the run, the same in every run of one seed: 8 hex digits of the run and a counter."""
         self._ids += 1

@@ -316,6 +316,8 @@ def join(
     venues |= _venues(scenario, loaded, runtime, kernel, latencies, tracer, made)
     for venue in venues.values():
         engine.register_adapter(venue)
+    for event in scenario.events:
+        engine.declare_event(event.markets)
     _fund(scenario, loaded, venues, engine)
     names = [market.id for market in loaded.markets]
     reader = KernelBooks(kernel, names)

@@ -27,7 +27,7 @@ from execsim.core import errors
 from execsim.core.errors import ConfigError
 from execsim.core.units import decimal_of
 from execsim.engine.policies import POLICIES
-from execsim.engine.risk import Action, Policy
+from execsim.engine.risk import Policy, RiskAction
 
 Format = Literal["yaml", "toml", "json"]
 
@@ -54,7 +54,7 @@ KINDS: Final[Mapping[str, Any]] = {
     "int": Count,
     "bool": StrictBool,
     "str | None": StrictStr | None,
-    "Action": Action,
+    "RiskAction": RiskAction,
 }
 """Annotation of a policy's field -> how it is read."""
 
@@ -148,5 +148,5 @@ def _hint(model: type[BaseModel], name: str, value: Any) -> str:
     if name == "market_id" and isinstance(value, int):
         return f"put the id in quotes: YAML reads it as the number {value}"
     if name == "action":
-        return f"one of: {', '.join(Action)}"
+        return f"one of: {', '.join(RiskAction)}"
     return f"{model.__name__} takes: {', '.join(model.model_fields)}"

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from execsim.core.errors import ConfigError
 from execsim.core.units import NS_PER_S, Number, plain
 from execsim.engine.policies.limit import bind, count, duration_ns, limit
-from execsim.engine.risk import Action, Measure, PolicyTraits, RiskContext
+from execsim.engine.risk import Measure, PolicyTraits, RiskAction, RiskContext
 
 RATE_MAX: Final = 100_000
 """Largest OrderRate.max_orders: so many times of orders are kept in memory."""
@@ -21,12 +21,14 @@ class MaxOpenOrders:
 
     max_orders: int
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "MaxOpenOrders"
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=True, needs=frozenset({Measure.ORDERS}))
 
-    def __init__(self, max_orders: int, market_id: str | None = None, action: Action | str = Action.REJECT) -> None:
+    def __init__(
+        self, max_orders: int, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
+    ) -> None:
         bind(self, market_id, action, max_orders=count(max_orders, "MaxOpenOrders.max_orders"))
 
     def violation(self, ctx: RiskContext) -> str | None:
@@ -45,7 +47,7 @@ class OrderRate:
     max_orders: int
     per_s: Decimal = Decimal(1)
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
     _window_ns: int = field(default=NS_PER_S, repr=False, compare=False)
 
     name: ClassVar[str] = "OrderRate"
@@ -56,7 +58,7 @@ class OrderRate:
         max_orders: int,
         per_s: Number = Decimal(1),
         market_id: str | None = None,
-        action: Action | str = Action.REJECT,
+        action: RiskAction | str = RiskAction.REJECT,
     ) -> None:
         if count(max_orders, "OrderRate.max_orders") > RATE_MAX:
             raise ConfigError(f"OrderRate.max_orders is {max_orders}", f"at most {RATE_MAX}")

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from execsim.core.errors import ConfigError, ValidationError
 from execsim.core.units import NS_PER_S, Number, decimal_of
-from execsim.engine.risk import Action
+from execsim.engine.risk import RiskAction
 
 
 def limit(value: Number, what: str) -> Decimal:
@@ -39,12 +39,12 @@ def seconds(ns: int) -> Decimal:
     return Decimal(ns) / NS_PER_S
 
 
-def bind(policy: object, market_id: str | None, action: Action | str, **fields: object) -> None:
+def bind(policy: object, market_id: str | None, action: RiskAction | str, **fields: object) -> None:
     """Set the fields of a frozen policy, the two every policy has and its own."""
     name = type(policy).__name__
     try:
-        chosen = Action(action)
+        chosen = RiskAction(action)
     except ValueError:
-        raise ConfigError(f"{name}.action is {action!r}", f"one of: {', '.join(Action)}") from None
+        raise ConfigError(f"{name}.action is {action!r}", f"one of: {', '.join(RiskAction)}") from None
     for key, value in {"market_id": market_id, "action": chosen, **fields}.items():
         object.__setattr__(policy, key, value)

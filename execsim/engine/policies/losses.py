@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from execsim.core.units import Number, plain
 from execsim.engine.policies.limit import bind, limit
-from execsim.engine.risk import Action, Measure, PolicyTraits, RiskContext, Standing
+from execsim.engine.risk import Measure, PolicyTraits, RiskAction, RiskContext, Standing
 
 LOSS = PolicyTraits(limit=True, needs=frozenset({Measure.PNL}), standing=Standing.ACCOUNT)
 
@@ -20,13 +20,13 @@ class MaxDrawdown:
 
     max_loss_usd: Decimal
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "MaxDrawdown"
     traits: ClassVar[PolicyTraits] = LOSS
 
     def __init__(
-        self, max_loss_usd: Number, market_id: str | None = None, action: Action | str = Action.REJECT
+        self, max_loss_usd: Number, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
     ) -> None:
         bind(self, market_id, action, max_loss_usd=limit(max_loss_usd, "MaxDrawdown.max_loss_usd"))
 
@@ -48,13 +48,13 @@ class DailyLoss:
 
     max_loss_usd: Decimal
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "DailyLoss"
     traits: ClassVar[PolicyTraits] = LOSS
 
     def __init__(
-        self, max_loss_usd: Number, market_id: str | None = None, action: Action | str = Action.REJECT
+        self, max_loss_usd: Number, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
     ) -> None:
         bind(self, market_id, action, max_loss_usd=limit(max_loss_usd, "DailyLoss.max_loss_usd"))
 

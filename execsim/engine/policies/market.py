@@ -9,7 +9,7 @@ from typing import ClassVar
 from execsim.core.errors import ConfigError
 from execsim.core.units import Number, plain
 from execsim.engine.policies.limit import bind, duration_ns, limit, seconds
-from execsim.engine.risk import Action, Measure, PolicyTraits, RiskContext, Standing
+from execsim.engine.risk import Measure, PolicyTraits, RiskAction, RiskContext, Standing
 from execsim.ports import NEVER
 
 
@@ -27,7 +27,7 @@ class PriceBand:
     max_distance: Decimal | None = None
     max_percent: Decimal | None = None
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "PriceBand"
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=False, needs=frozenset({Measure.PRICE}), flatten=True)
@@ -37,7 +37,7 @@ class PriceBand:
         max_distance: Number | None = None,
         max_percent: Number | None = None,
         market_id: str | None = None,
-        action: Action | str = Action.REJECT,
+        action: RiskAction | str = RiskAction.REJECT,
     ) -> None:
         if max_distance is None and max_percent is None:
             raise ConfigError("PriceBand has no width", "give max_distance (a price) or max_percent")
@@ -75,7 +75,7 @@ class StaleData:
     max_age_s: Decimal
     gaps: bool = True
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
     _max_age_ns: int = field(default=0, repr=False, compare=False)
 
     name: ClassVar[str] = "StaleData"
@@ -88,7 +88,7 @@ class StaleData:
         max_age_s: Number,
         gaps: bool = True,
         market_id: str | None = None,
-        action: Action | str = Action.REJECT,
+        action: RiskAction | str = RiskAction.REJECT,
     ) -> None:
         bind(
             self,
@@ -118,14 +118,14 @@ class VenueHealth:
     """The venue answers: its circuit breaker is closed. Acts without an order where something is held or open."""
 
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "VenueHealth"
     traits: ClassVar[PolicyTraits] = PolicyTraits(
         limit=False, needs=frozenset({Measure.HEALTH}), standing=Standing.MARKET, resends=True
     )
 
-    def __init__(self, market_id: str | None = None, action: Action | str = Action.REJECT) -> None:
+    def __init__(self, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT) -> None:
         bind(self, market_id, action)
 
     def violation(self, ctx: RiskContext) -> str | None:

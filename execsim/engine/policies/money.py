@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from execsim.core.units import Number, plain
 from execsim.engine.policies.limit import bind, limit
-from execsim.engine.risk import Action, Measure, PolicyTraits, RiskContext
+from execsim.engine.risk import Measure, PolicyTraits, RiskAction, RiskContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,13 @@ class InventoryLimit:
 
     max_value_usd: Decimal
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "InventoryLimit"
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=True, needs=frozenset({Measure.INVENTORY}))
 
     def __init__(
-        self, max_value_usd: Number, market_id: str | None = None, action: Action | str = Action.REJECT
+        self, max_value_usd: Number, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
     ) -> None:
         bind(self, market_id, action, max_value_usd=limit(max_value_usd, "InventoryLimit.max_value_usd"))
 
@@ -43,13 +43,13 @@ class MaxNotional:
 
     max_value_usd: Decimal
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "MaxNotional"
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=True, needs=frozenset({Measure.VALUE}))
 
     def __init__(
-        self, max_value_usd: Number, market_id: str | None = None, action: Action | str = Action.REJECT
+        self, max_value_usd: Number, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
     ) -> None:
         bind(self, market_id, action, max_value_usd=limit(max_value_usd, "MaxNotional.max_value_usd"))
 
@@ -70,13 +70,13 @@ class MaxOutcomeLoss:
 
     max_loss_usd: Decimal
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "MaxOutcomeLoss"
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=True, needs=frozenset({Measure.OUTCOMES}))
 
     def __init__(
-        self, max_loss_usd: Number, market_id: str | None = None, action: Action | str = Action.REJECT
+        self, max_loss_usd: Number, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
     ) -> None:
         bind(self, market_id, action, max_loss_usd=limit(max_loss_usd, "MaxOutcomeLoss.max_loss_usd"))
 

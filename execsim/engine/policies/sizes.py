@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from execsim.core.units import Number, plain
 from execsim.engine.policies.limit import bind, limit
-from execsim.engine.risk import Action, PolicyTraits, RiskContext
+from execsim.engine.risk import PolicyTraits, RiskAction, RiskContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,14 @@ class PositionLimit:
 
     max_size: Decimal
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "PositionLimit"
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=True)
 
-    def __init__(self, max_size: Number, market_id: str | None = None, action: Action | str = Action.REJECT) -> None:
+    def __init__(
+        self, max_size: Number, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
+    ) -> None:
         bind(self, market_id, action, max_size=limit(max_size, "PositionLimit.max_size"))
 
     def violation(self, ctx: RiskContext) -> str | None:
@@ -42,12 +44,14 @@ class MaxOrderSize:
 
     max_size: Decimal
     market_id: str | None = None
-    action: Action = Action.REJECT
+    action: RiskAction = RiskAction.REJECT
 
     name: ClassVar[str] = "MaxOrderSize"
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=True)
 
-    def __init__(self, max_size: Number, market_id: str | None = None, action: Action | str = Action.REJECT) -> None:
+    def __init__(
+        self, max_size: Number, market_id: str | None = None, action: RiskAction | str = RiskAction.REJECT
+    ) -> None:
         bind(self, market_id, action, max_size=limit(max_size, "MaxOrderSize.max_size"))
 
     def violation(self, ctx: RiskContext) -> str | None:

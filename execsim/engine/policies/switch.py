@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from execsim.engine.risk import Action, PolicyTraits, RiskContext
+from execsim.engine.risk import PolicyTraits, RiskAction, RiskContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class KillSwitch:
     market_id: str | None = None
 
     name: ClassVar[str] = "KillSwitch"
-    action: ClassVar[Action] = Action.HALT_AND_CANCEL
+    action: ClassVar[RiskAction] = RiskAction.HALT_AND_CANCEL
     traits: ClassVar[PolicyTraits] = PolicyTraits(limit=False)
 
     def violation(self, ctx: RiskContext) -> str | None:
