@@ -72,6 +72,8 @@ class Blotter:
         """told when nobody answered about an order: somebody must ask"""
         self.on_late_fill: Callable[[Entry, Fill], None] = lambda entry, fill: None
         """told of a fill of an order that had ended"""
+        self.on_profit: Callable[[], None] = lambda: None
+        """told when a fill, the failure of one or a payout has changed what was earned"""
 
     def subscribe(
         self, fn: Callable[[OrderUpdate], None], *, owner: str | None = None, market: str | None = None
@@ -242,6 +244,7 @@ class Blotter:
             self.voided(entry, fill.id)
         elif early is not None:
             self.settled(entry, fill.id, early)
+        self.on_profit()
         return True
 
     def _pay_again(self, market: str) -> None:
@@ -270,6 +273,7 @@ class Blotter:
         self.write("void", order.id, {"fill_id": fill_id})
         self._publish(entry, E.VOID, before, fill=entry.fills[fill_id])
         self._pay_again(order.instrument.market)
+        self.on_profit()
 
     def recovered(self, entry: Entry, fills: Sequence[Fill]) -> None:
         """Fills the venue named when it was asked: those we have not heard of are booked."""
@@ -351,10 +355,17 @@ class Blotter:
         received = self._portfolio.settle(market, payoff_i)
         self._view.saw_fill(market, payoff_i)
         self.write("resolve", "", {"market": market, "payoff_i": payoff_i, "received_units": received})
+        self.on_profit()
 
-    def killed(self, reason: str) -> None:
-        log.warning("kill switch: %s", reason)
-        self.write("kill", "", {"reason": reason})
+    def note(self, key: str, text: str) -> None:
+        """Keep a fact beside the journal's rows. Errors: JournalError, as `write`."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.note(key, text)
+        except JournalError as error:
+            self.broken = error
+            raise
 
     def write(self, kind: str, order_id: str, body: Row) -> None:
         """Append one journal row. Errors: JournalError; from then on nothing is sent any more (`broken`)."""

@@ -13,6 +13,8 @@ from execsim.core.order import CancelAck, Order, OrderAck, OrderType, Side, Time
 from execsim.core.position import Position
 from execsim.core.units import Number
 from execsim.engine.dispatch import quietly
+from execsim.engine.flatten import Flattened
+from execsim.engine.halt import Halt
 from execsim.engine.session import ExecutionEngine
 from execsim.engine.streams import Beat, UpdateStream
 from execsim.ports import BookView, Runtime, Stream, Task
@@ -102,6 +104,11 @@ class Context:
     def healthy(self, venue: str) -> bool:
         """Whether orders reach the venue, as far as we know: its circuit breaker is closed. Errors: VenueNotSupported."""
         return self._engine.healthy(venue)
+
+    @property
+    def halted(self) -> tuple[Halt, ...]:
+        """What keeps orders from passing, the strongest first; empty while everything may be traded (docs/risk.md)."""
+        return self._engine.halted
 
     def position(self, market: str) -> Position:
         """The account's live position in the market."""
@@ -217,6 +224,11 @@ class Context:
             self._engine.reject_modify(order, error)
             raise
         return await self._engine.modify_order(order.id, price_i=price_i, size_lots=size_lots)
+
+    async def flatten(self, market: str | None = None) -> list[Flattened]:
+        """Cancel what is open in the market (None: in all of this strategy's) and close what the account holds there, halted
+        or not; returns what became of each market. Whoever still quotes opens it again: stop that first."""
+        return await self._engine.flatten(self.markets if market is None else market, owner=self.name)
 
     async def split(self, market: str, size: Number) -> None:
         """Turn cash into `size` full sets (YES and NO) of a binary market. Errors: ExecError; nothing happened then."""

@@ -189,6 +189,13 @@ class OrderTracker:
             return [] if exposure is None else list(exposure.active.values())
         return [order for exposure in self._exposures.values() for order in exposure.active.values()]
 
+    def active_count(self, market: str | None = None) -> int:
+        """How many orders are active: O(markets), O(1) for one."""
+        if market is not None:
+            exposure = self._exposures.get(market)
+            return 0 if exposure is None else len(exposure.active)
+        return sum(len(exposure.active) for exposure in self._exposures.values())
+
     def get_terminal_orders(self) -> list[Order]:
         return [entry.order for entry in self._entries.values() if entry.order.status in TERMINAL]
 

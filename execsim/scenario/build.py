@@ -17,7 +17,6 @@ from execsim import plugins
 from execsim.core.errors import ConfigError, DataError, ValidationError
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import NS_PER_S, NS_PER_US, plain
-from execsim.engine.policies import PositionLimit
 from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
@@ -317,6 +316,8 @@ def join(
     venues |= _venues(scenario, loaded, runtime, kernel, latencies, tracer, made)
     for venue in venues.values():
         engine.register_adapter(venue)
+    for event in scenario.events:
+        engine.declare_event(event.markets)
     _fund(scenario, loaded, venues, engine)
     names = [market.id for market in loaded.markets]
     reader = KernelBooks(kernel, names)
@@ -497,7 +498,7 @@ def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     """A policy of the scenario itself must name one of its markets; a file may serve many scenarios."""
     policies = policies_of(item.policies, "risk")
     for index, policy in enumerate(policies):
-        if isinstance(policy, PositionLimit) and policy.market_id not in (None, *markets):
+        if policy.market_id not in (None, *markets):
             what = f"risk: policies[{index}].market_id: {policy.market_id!r} is not a market id"
             raise ConfigError(what, f"known: {', '.join(markets)}")
     if item.file is not None:

@@ -152,6 +152,10 @@ class Engine(Section):
 class Risk(Section):
     file: str | None = Field(None, description="YAML, TOML or JSON with a `policies` list")
     policies: list[dict[str, Any]] = []
+    kill_file: str | None = Field(None, description="once this file exists the engine is killed (`execsim kill`)")
+    watch_s: Number = Field(
+        Decimal(1), gt=0, description="seconds of the run between two looks at losses, stale data and kill_file"
+    )
 
 
 class Strategy(Section):
@@ -433,7 +437,7 @@ def anchored(scenario: Scenario, folder: Path) -> Scenario:
     strategy = scenario.strategy.model_copy(
         update={"file": at(scenario.strategy.file), "orders": at(scenario.strategy.orders)}
     )
-    risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file)})
+    risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file), "kill_file": at(scenario.risk.kill_file)})
     venues = {name: anchored_latencies(venue, lambda path: str(at(path))) for name, venue in scenario.venues.items()}
     return scenario.model_copy(update={"data": data, "venues": venues, "strategy": strategy, "risk": risk})
 

@@ -24,6 +24,7 @@ from execsim.scenario.accrual import Accruals
 from execsim.scenario.build import Loaded, Parts, join, load_data
 from execsim.scenario.grading import Grades, market_grades, refusals, schedule_blindness
 from execsim.scenario.summary import Tally, summarise
+from execsim.scenario.watch import watch_risk
 from execsim.tape.merge import merged
 
 DRAIN_NS: Final = 10 * NS_PER_S
@@ -74,7 +75,7 @@ def run(
     trace = _trace(scenario.journal.mode, out)
     try:
         parts = join(scenario, loaded, runtime, journal, folder, None if trace is None else trace.write)
-        session = _Session(scenario, name, parts, runtime, journal, on_progress)
+        session = _Session(scenario, name, folder, parts, runtime, journal, on_progress)
         started = time.perf_counter()
         runtime.run(main=session.main())
         wall_s = time.perf_counter() - started
@@ -109,6 +110,7 @@ class _Session:
         self,
         scenario: model.Scenario,
         name: str,
+        folder: Path,
         parts: Parts,
         runtime: VirtualRuntime,
         journal: Journal,
@@ -116,6 +118,7 @@ class _Session:
     ) -> None:
         self._scenario = scenario
         self._name = name
+        self._folder = folder
         self._parts = parts
         self._runtime = runtime
         self._journal = journal
@@ -153,9 +156,10 @@ class _Session:
         period_ns = self._scenario.engine.calls.reconcile_ns
         if period_ns:
             runtime.spawn(parts.engine.reconciler.watch(period_ns), "reconciliation", daemon=True)
+        watching = watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
         await runtime.spawn((parts.agents or tape).run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
-        for task in (sampler, *accruing):
+        for task in (sampler, *accruing, *watching):
             task.cancel()
         parts.books.end()
         for venue in parts.venues.values():
