@@ -23,7 +23,7 @@ from execsim.core.errors import (
 )
 from execsim.core.events import OrderUpdate, QueueMoved
 from execsim.core.instrument import Instrument
-from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, OrderStatus
 from execsim.core.position import Position
 from execsim.engine.blotter import Blotter
 from execsim.engine.dispatch import Dispatcher, Route, quietly
@@ -255,6 +255,13 @@ class ExecutionEngine:
         route = self._dispatch.routes[order.instrument.venue]
         self.blotter.reported(entry, await route.adapter.get_order_status(order_id))
         return order.status
+
+    async def ask(self, order_id: OrderId) -> OrderReport:
+        """Ask the venue about any order, ended ones too, and book what it says. Errors: OrderNotFound, NetworkError."""
+        entry = self.order_tracker.entry(order_id)
+        report = await self._dispatch.routes[entry.order.instrument.venue].adapter.get_order_status(order_id)
+        self.blotter.reported(entry, report)
+        return report
 
     def record_fill(self, fill: Fill, done: bool = False) -> bool:
         """Book a fill by hand; False when its id is known. Errors: OrderNotFound, InvalidOrderState (not booked)."""
