@@ -232,12 +232,15 @@ class Execution:
         return self.parent.avg_price
 
     def report(self) -> Report:
-        """How it stands now."""
+        """How it stands now; what was voided after the end is told."""
         parent, seen = self.parent, self._benchmark
+        done, state, reason = self.done_lots, self.state, self.reason
+        if state is State.DONE and done < parent.lots:
+            state, reason = State.SHORT, f"{parent.lots - done} lots were voided after the end"
         return Report(
-            self.algo, tuple(self.weights), self.side, self.outcome, self.state, self.reason, parent.lots,
-            self.done_lots, self.left_lots, parent.voided_lots, max(0, self.done_lots - parent.lots),
-            parent.lots * self._lot, parent.size, parent.avg_price, parent.fees, len(parent.children), self.start_ns,
+            self.algo, tuple(self.weights), self.side, self.outcome, state, reason, parent.lots, done,
+            max(0, parent.lots - done), parent.voided_lots, max(0, done - parent.lots), parent.lots * self._lot,
+            parent.size, parent.avg_price, parent.fees, len(parent.children), self.start_ns,
             self.ctx.now_ns if self.end_ns is None else self.end_ns, seen.arrival, seen.vwap, seen.prints, seen.inferred,
         )  # fmt: skip
 

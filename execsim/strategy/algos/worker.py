@@ -124,27 +124,35 @@ class Worker:
         """Make way for what is overdue, then take it from the touch; with all that is due, where it alone is too small.
         Returns when to look again."""
         parent, now_ns, market = execution.parent, execution.ctx.now_ns, self._terms.market
-        crossing = sum(child.open_lots for child in parent.open.values() if not child.rests)
-        if overdue <= parent.done_lots + crossing:
+        uncovered = overdue - parent.done_lots - _open(execution, rests=False)
+        if uncovered <= 0 or not execution.is_tradable(market):
             return []
-        resting = [child for child in parent.open.values() if child.rests]
-        if self._replaceable(execution, resting, price_i, rests=False):
-            for child in resting:
-                execution.pull(child)
-        covered = parent.done_lots + parent.open_lots
-        want = overdue - covered
-        if want <= 0 or not execution.is_tradable(market):
+        self._make_way(execution, price_i, due - overdue)
+        free = due - parent.done_lots - parent.open_lots
+        want = min(uncovered, free)
+        if want <= 0:
             return []
         if now_ns < self._cross_ns:
             return [self._cross_ns]
-        least = least_lots(self._terms.instrument, self._terms.side, price_i, rests=False)
         room, inst = execution.room_lots, self._terms.instrument
-        lots = fit_lots(want, room, least, inst) or fit_lots(due - covered, room, least, inst)
+        least = least_lots(inst, self._terms.side, price_i, rests=False)
+        lots = fit_lots(want, room, least, inst) or fit_lots(free, room, least, inst)
         if not lots:
             return []
         self._cross_ns = now_ns + self._tactics.cross_every_ns
         execution.place(market, price_i, lots, type=OrderType.LIMIT, tif=TimeInForce.IOC, rests=False)
         return [self._cross_ns]
+
+    def _make_way(self, execution: Execution, price_i: int, may_rest: int) -> None:
+        """Pull the oldest resting children until no more than `may_rest` lots are left resting."""
+        excess, chosen = _open(execution, rests=True) - may_rest, []
+        for child in execution.parent.open.values():
+            if child.rests and excess > 0:
+                chosen.append(child)
+                excess -= child.open_lots
+        if self._replaceable(execution, chosen, price_i, rests=False):
+            for child in chosen:
+                execution.pull(child)
 
     def _rest(self, execution: Execution, price_i: int | None, due: int, overdue: int) -> list[int]:
         """Move what rests at another price than it should, and rest what is fresh."""
@@ -152,12 +160,14 @@ class Worker:
         found = self._move(execution, price_i)
         if price_i is None or not execution.is_tradable(market):
             return found
-        fresh = due - max(parent.done_lots + parent.open_lots, overdue)
+        taken = parent.done_lots + _open(execution, rests=False)
+        fresh = due - max(taken, overdue) - _open(execution, rests=True)
         if fresh <= 0:
             return found
-        least = least_lots(self._terms.instrument, self._terms.side, price_i, rests=True)
-        lots = fit_lots(fresh, execution.room_lots, least, self._terms.instrument)
-        if lots:
+        inst = self._terms.instrument
+        lots = fit_lots(fresh, execution.room_lots, least_lots(inst, self._terms.side, price_i, rests=True), inst)
+        # a child that swallowed what is to cross would have to make way for it at once
+        if lots and (lots <= fresh or overdue <= taken):
             kind = OrderType.LIMIT if self._tactics.style is Style.RESTING else OrderType.POST_ONLY
             execution.place(market, price_i, lots, type=kind, tif=TimeInForce.GTC, rests=True)
             found.append(now_ns + self._tactics.reprice_ns)
@@ -188,3 +198,8 @@ class Worker:
         inst = self._terms.instrument
         free = execution.room_lots + sum(child.open_lots for child in children)
         return fit_lots(free, free, least_lots(inst, self._terms.side, price_i, rests=rests), inst) > 0
+
+
+def _open(execution: Execution, *, rests: bool) -> int:
+    """Lots reserved by children that rest, or by those that cross."""
+    return sum(child.open_lots for child in execution.parent.open.values() if child.rests is rests)
