@@ -15,7 +15,7 @@ from typing import Any
 
 from worlds import coarse
 
-from execsim.core.errors import ExecError, ExecTimeout, NetworkError, OrderNotFound, VenueError
+from execsim.core.errors import ExecTimeout, NetworkError, OrderNotFound, VenueError
 from execsim.core.events import (
     FillSettled,
     FillVoided,
@@ -28,7 +28,6 @@ from execsim.core.events import (
 )
 from execsim.core.fees import Liquidity
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
-from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import (
     TERMINAL,
     CancelAck,
@@ -41,7 +40,6 @@ from execsim.core.order import (
     OrderId,
     OrderReport,
     OrderStatus,
-    OrderType,
     Side,
     TimeInForce,
     VenueId,
@@ -174,9 +172,13 @@ class Rude:
         return report
 
     async def get_open_orders(self, market: str | None = None) -> list[OrderReport]:
-        return []
+        await self._travel()
+        now_ns = self._runtime.now_ns()
+        alive = [(name, booked) for name, booked in self.booked.items() if booked.status not in TERMINAL]
+        return [OrderReport(o, f"v{o}", b.status, b.size - b.left, b.left, now_ns) for o, b in alive]
 
     async def get_fills(self, since_ns: int) -> list[Fill]:
+        await self._travel()
         return [fill for booked in self.booked.values() for fill in booked.fills.values() if fill.ts_ns >= since_ns]
 
     async def balances(self) -> Mapping[str, int]:
@@ -367,7 +369,6 @@ class AlgoWorld:
         rng, runtime = self.rng, self.runtime
         self.algo = algo = self.start()
         runtime.spawn(self._market(), "market")
-        runtime.spawn(self._asking(), "asking")
         moments = sorted(rng.randrange(HORIZON_NS) for _ in range(rng.choice((0, 2, 6))))
         start_ns = runtime.now_ns()
         for at in moments:
@@ -392,22 +393,6 @@ class AlgoWorld:
         await runtime.sleep(60 * NS_PER_S)
         return algo
 
-    async def _asking(self) -> None:
-        """What the engine does about UNKNOWN orders: ask, and call one absent when it can no longer be accepted."""
-        while True:
-            await self.runtime.sleep(NS_PER_S)
-            for order in self.engine.get_active_orders():
-                if order.status is not OrderStatus.UNKNOWN:
-                    continue
-                try:
-                    await self.engine.get_status(order.id)
-                except OrderNotFound:
-                    if self.runtime.now_ns() > order.updated_ns + ACCEPTANCE_NS:
-                        entry = self.engine.order_tracker.entry(order.id)
-                        self.engine.blotter._move(entry, OrderEvent.ABSENT, "absent", {})
-                except ExecError:
-                    continue
-
     async def _market(self) -> None:
         rng = self.rng
         while True:
@@ -426,6 +411,3 @@ class AlgoWorld:
         bid = None if self.rng.random() < 0.1 else self.mid - 1
         ask = None if self.rng.random() < 0.1 else self.mid + self.rng.choice((0, 1, 1, 3))
         self.books.set_top("rain", bid, ask)
-
-
-TYPES = (OrderType.LIMIT, OrderType.POST_ONLY)
