@@ -26,7 +26,7 @@ from execsim.core.events import (
     Trade,
     VenueEvent,
 )
-from execsim.core.fees import Liquidity
+from execsim.core.fees import Liquidity, NotionalFee
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
 from execsim.core.order import (
     TERMINAL,
@@ -48,7 +48,17 @@ from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.engine import Context, EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.ports import EventSink, VenueTraits
-from execsim.strategy.algos import Execution, Style, Tactics, Voids, start_iceberg, start_pov, start_twap, start_vwap
+from execsim.strategy.algos import (
+    Execution,
+    Style,
+    Tactics,
+    Voids,
+    start_iceberg,
+    start_pov,
+    start_router,
+    start_twap,
+    start_vwap,
+)
 from execsim.testing import MockBooks, StepRuntime
 
 ACCEPTANCE_NS = 10 * NS_PER_S
@@ -78,7 +88,8 @@ class Rude:
         self.check: Callable[[], None] = lambda: None
         self.booked: dict[OrderId, Booked] = {}
         self.closed = False
-        self.healthy = True
+        self.down = False
+        """an outage: nothing gets there and nobody answers"""
         self._name = VenueId(name)
         self._insts = {inst.market: inst for inst in insts}
         self._runtime, self._rng = runtime, rng
@@ -109,6 +120,7 @@ class Rude:
 
     async def place_order(self, order: Order) -> OrderAck:
         await self._travel()
+        await self._outage()
         if self.closed:
             raise VenueError(self._name, "closed", "the market is closed")
         if self._chance(self._rude):
@@ -131,6 +143,7 @@ class Rude:
 
     async def cancel_order(self, order_id: OrderId) -> CancelAck:
         await self._travel()
+        await self._outage()
         what = self._rng.randrange(3) if self._chance(self._rude) else -1
         if what == 0:
             raise VenueError(self._name, "no", "try again")
@@ -157,6 +170,7 @@ class Rude:
 
     async def get_order_status(self, order_id: OrderId) -> OrderReport:
         await self._travel()
+        await self._outage()
         if self._chance(self._rude):
             raise NetworkError(self._name, "no answer", "unknown")
         booked = self.booked.get(order_id)
@@ -185,7 +199,7 @@ class Rude:
         return {}
 
     async def health_check(self) -> bool:
-        return self.healthy
+        return not self.down
 
     def events(self, sink: EventSink) -> None:
         self._sink = sink
@@ -273,6 +287,11 @@ class Rude:
     def _chance(self, share: float) -> bool:
         return not self.calm and self._rng.random() < share
 
+    async def _outage(self) -> None:
+        if self.down:
+            await self._runtime.sleep(2 * NS_PER_S)
+            raise ExecTimeout(self._name, "no answer", "unknown")
+
     async def _travel(self) -> None:
         await self._runtime.sleep(self._rng.choice((0, 1, 20, 200)) * NS_PER_MS)
 
@@ -290,19 +309,32 @@ class AlgoWorld:
             notional_min=rng.choice((0, 0, 150)), price_min_i=1, price_max_i=99,
             size_max_lots=rng.choice((None, None, 20)),
         )  # fmt: skip
-        self.venue = Rude("sim", [self.inst], self.runtime, rng)
-        self.books = MockBooks(self.runtime, [self.inst])
-        limits = {"sim": RateLimiterConfig.unlimited()}
-        self.engine = ExecutionEngine(EngineConfig(rate_limits=limits), self.runtime)
-        self.engine.register_adapter(self.venue)
-        self.engine.attach_books(self.books)
-        self.ctx = Context(self.engine, self.runtime, self.books, name="algo", params={}, markets=["rain"])
+        self.join([self.inst])
         self.algo: Execution | None = None
         self.limit_i: int | None = None
         self.side = Side.BUY
         self.outcome = Outcome.YES
         self.mid = 50
-        self.venue.check = self.check
+
+    def join(self, insts: Sequence[Instrument]) -> None:
+        """A rude venue for each market, the engine and a context on them."""
+        self.insts = list(insts)
+        self.venues = [Rude(inst.venue, [inst], self.runtime, self.rng) for inst in insts]
+        self.books = MockBooks(self.runtime, insts)
+        limits = {inst.venue: RateLimiterConfig.unlimited() for inst in insts}
+        self.engine = ExecutionEngine(EngineConfig(rate_limits=limits), self.runtime)
+        for venue in self.venues:
+            self.engine.register_adapter(venue)
+            venue.check = self.check
+        self.engine.attach_books(self.books)
+        markets = [inst.market for inst in insts]
+        self.ctx = Context(self.engine, self.runtime, self.books, name="algo", params={}, markets=markets)
+
+    @property
+    def true_lots(self) -> int:
+        """What has really been traded, in lots of the parent."""
+        weights = [1] if self.algo is None else list(self.algo.weights.values())
+        return sum(venue.true_lots * weight for venue, weight in zip(self.venues, weights, strict=True))
 
     # --- invariants ---------------------------------------------------------------------------------------------------
 
@@ -311,12 +343,13 @@ class AlgoWorld:
         algo = self.algo
         if algo is None:
             return
-        assert self.venue.true_lots <= algo.lots, f"{self.venue.true_lots} traded of {algo.lots}"
+        assert self.true_lots <= algo.lots, f"{self.true_lots} traded of {algo.lots}"
         parent = algo.parent
         assert parent.excess_lots == 0
         assert parent.done_lots + parent.open_lots <= algo.lots
         if self.limit_i is not None:
-            for booked in self.venue.booked.values():
+            every = [booked for venue in self.venues for booked in venue.booked.values()]
+            for booked in every:
                 prices = [booked.order.price_i, *(fill.price_i for fill in booked.fills.values())]
                 for price_i in prices:
                     assert price_i is not None
@@ -377,14 +410,16 @@ class AlgoWorld:
             self.check()
         await runtime.sleep_until(start_ns + rng.randrange(HORIZON_NS))
         if rng.random() < 0.2:
-            self.venue.close("rain")
+            for inst, venue in zip(self.insts, self.venues, strict=True):
+                venue.close(inst.market)
             await runtime.sleep(2 * NS_PER_S)
             for stream in (*self.books._top_streams, *self.books._trade_streams):
                 await stream[1].aclose()
         algo.resume()
         if rng.random() < 0.3:
             await runtime.sleep_until(start_ns + HORIZON_NS)
-        self.venue.calm = True
+        for venue in self.venues:
+            venue.calm, venue.down = True, False
         if rng.random() < 0.3 or algo.duration_ns is None:
             await algo.cancel()
         else:
@@ -403,11 +438,56 @@ class AlgoWorld:
             else:
                 price = self.mid + rng.choice((-1, 1))
                 trade = Trade(
-                    MarketId("rain"), self.runtime.now_ns(), price, rng.randrange(1, 30), None, Outcome.YES, False
+                    MarketId(self.insts[0].market),
+                    self.runtime.now_ns(),
+                    price,
+                    rng.randrange(1, 30),
+                    None,
+                    Outcome.YES,
+                    False,
                 )
                 self.books.print_trade(trade)
 
     def move(self) -> None:
-        bid = None if self.rng.random() < 0.1 else self.mid - 1
-        ask = None if self.rng.random() < 0.1 else self.mid + self.rng.choice((0, 1, 1, 3))
-        self.books.set_top("rain", bid, ask)
+        for inst in self.insts:
+            bid = None if self.rng.random() < 0.1 else self.mid - self.rng.choice((1, 1, 2))
+            ask = None if self.rng.random() < 0.1 else self.mid + self.rng.choice((0, 1, 1, 3))
+            self.books.set_top(inst.market, bid, ask, self.rng.choice((7, 30, 500)))
+
+
+class RouterWorld(AlgoWorld):
+    """A parent over two or three venues with fees, minimums and grids of their own, and outages."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        rng = self.rng
+        insts = []
+        for number in range(rng.choice((2, 3))):
+            lot = rng.choice((Decimal(1), Decimal(1), Decimal("0.5")))
+            fee = NotionalFee(Decimal(0), Decimal(rng.randrange(0, 300)) / 10_000)
+            made = coarse(
+                f"rain-{number}", InstrumentKind.BINARY, fee, lot, size_min_lots=rng.choice((1, 4)),
+                size_step_lots=rng.choice((1, 1, 2)), size_max_lots=rng.choice((None, 20)),
+            )  # fmt: skip
+            insts.append(replace(made, venue=f"venue-{number}"))
+        self.join(insts)
+
+    def start(self) -> Execution:
+        rng = self.rng
+        self.side, self.outcome = rng.choice((Side.BUY, Side.SELL)), rng.choice((Outcome.YES, Outcome.NO))
+        self.limit_i = rng.choice((None, 35 + rng.randrange(30)))
+        for venue in self.venues:
+            for _ in range(rng.randrange(3)):
+                at = NS_PER_S + rng.randrange(60) * NS_PER_S
+                self.runtime.call_at(at, setattr, venue, "down", True)
+                self.runtime.call_at(at + rng.randrange(1, 40) * NS_PER_S, setattr, venue, "down", False)
+        return start_router(
+            self.ctx, [inst.market for inst in self.insts], self.side, 8 + 2 * rng.randrange(60),
+            limit=None if self.limit_i is None else Decimal(self.limit_i) / 100, outcome=self.outcome,
+            duration_ns=rng.choice((None, 90 * NS_PER_S)), price_per_s=rng.choice((0, Decimal("0.1"))),
+            penalties={self.insts[0].market: Decimal("0.005")} if rng.random() < 0.5 else None,
+            tactics=Tactics(
+                style=Style.AGGRESSIVE, voids=rng.choice((Voids.REWORK, Voids.REPORT)),
+                settle_max_ns=rng.choice((0, 90)) * NS_PER_S,
+            ),
+        )  # fmt: skip

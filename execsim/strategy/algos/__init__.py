@@ -9,6 +9,7 @@ plan (how much is due)  ->  Worker (how it is traded)  ->  Execution (children, 
 """
 
 from execsim.strategy.algos.execution import Execution, Report
+from execsim.strategy.algos.router import start_router
 from execsim.strategy.algos.start import start_iceberg, start_pov, start_twap, start_vwap
 from execsim.strategy.algos.tactics import State, Style, Tactics, Voids
 
@@ -21,6 +22,7 @@ __all__ = [
     "Voids",
     "start_iceberg",
     "start_pov",
+    "start_router",
     "start_twap",
     "start_vwap",
 ]

@@ -276,9 +276,12 @@ class Execution:
         return self.parent.add(order, weight, rests=rests, now_ns=self.ctx.now_ns)
 
     def pull(self, child: Child) -> None:
-        """Ask for a child's cancel, unless one is under way; one that failed is sent again after a pause."""
+        """Ask for a child's cancel, unless one is under way; one that failed is sent again after a pause, with a question:
+        the order may be gone already, and the news of it lost."""
         now_ns = self.ctx.now_ns
         if child.order.status in CANCELLABLE and now_ns >= child.cancel_ns:
+            if child.cancels:
+                self._start_asking(child)
             child.cancels += 1
             child.cancel_ns = now_ns + self.tactics.pause_ns(child.cancels)
             child.unsent = child.order.status is OrderStatus.PENDING
@@ -305,7 +308,6 @@ class Execution:
 
     def _look(self) -> None:
         """Settle what has surely ended; ask about what has ended and left lots."""
-        now_ns = self.ctx.now_ns
         for child in list(self.parent.open.values()):
             order, market = child.order, child.order.market
             if order.is_active:
@@ -318,10 +320,14 @@ class Execution:
             elif child.unsent or not order.remaining_lots:
                 self.parent.settle(child)
                 self.refusals[market] = 0
-            elif not child.asking and now_ns >= child.ask_ns:
-                child.asking = True
-                self.ctx.spawn(self._ask(child), f"{self.algo} asks about {order.id}")
+            else:
+                self._start_asking(child)
         self._peak = max(self._peak, self.parent.done_lots)
+
+    def _start_asking(self, child: Child) -> None:
+        if not child.asking and self.ctx.now_ns >= child.ask_ns:
+            child.asking = True
+            self.ctx.spawn(self._ask(child), f"{self.algo} asks about {child.order.id}")
 
     async def _ask(self, child: Child) -> None:
         """Nobody says with a cancel how much was filled before it: ask, and believe the venue's own count."""
