@@ -9,7 +9,7 @@ are its unfilled lots room again. An order nobody answers for (UNKNOWN) is not t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from execsim.core.order import Order, OrderId
@@ -33,6 +33,8 @@ class Child:
     """not before then is a cancel sent (again)"""
     unsent: bool = False
     """it ended before the venue heard of it"""
+    shown: dict[int, int] = field(default_factory=dict)
+    """what the book showed, when it was placed, at the prices it may take (of the outcome traded)"""
     counted: tuple[int, int] = (0, 0)
     """(filled, voided) of a settled child as they stand in the parent's totals, in lots of the parent"""
 

@@ -22,9 +22,10 @@ from execsim.core.order import OrderStatus, OrderType, Side, TimeInForce
 from execsim.core.units import NS_PER_S, Number, Rounding, decimal_of
 from execsim.strategy.algos.execution import Execution
 from execsim.strategy.algos.parent import Child
-from execsim.strategy.algos.pricing import allowed, bounded
+from execsim.strategy.algos.pricing import allowed, bounded, within
 from execsim.strategy.algos.sizing import least_lots
 from execsim.strategy.algos.tactics import Style, Tactics
+from execsim.strategy.algos.taken import Taken
 from execsim.strategy.algos.terms import named
 from execsim.strategy.algos.walk import Level, Take, levels_of, share_out
 
@@ -70,12 +71,14 @@ class Router:
         self._price_per_s = price_per_s
         self._tactics = tactics
         self._depth = depth
+        self._taken = Taken()
 
     def hear(self, trade: Trade) -> bool:
         return False
 
     def told(self, update: OrderUpdate, child: Child) -> None:
-        """Measure how long an ack takes, and count silences."""
+        """Measure how long an ack takes, count silences, remember what was taken."""
+        self._taken.told(update, child, child.shown)
         venue = self.venues[update.order.market]
         if update.event is OrderEvent.ACK and update.before is OrderStatus.SUBMITTING:
             took_ns = update.ts_ns - update.order.created_ns
@@ -108,7 +111,14 @@ class Router:
             venue = self.venues[market]
             venue.next_ns = now_ns + self._tactics.cross_every_ns
             wakes.append(venue.next_ns)
-            execution.place(market, take.price_i, take.lots, type=OrderType.LIMIT, tif=TimeInForce.IOC, rests=False)
+            child = execution.place(
+                market, take.price_i, take.lots, type=OrderType.LIMIT, tif=TimeInForce.IOC, rests=False
+            )
+            child.shown |= {
+                level.price_i: level.shown
+                for level in levels
+                if level.market == market and within(level.price_i, take.price_i, self._side)
+            }
         return min(wakes, default=now_ns + LOOK_NS)
 
     def unplaceable(self, execution: Execution) -> str:
@@ -136,7 +146,7 @@ class Router:
         here = (child for child in execution.parent.open.values() if child.order.market == market)
         penalty = venue.penalty + self._price_per_s * (venue.latency_ns or 0) / NS_PER_S
         found = levels_of(
-            ctx, market, self._side, self._outcome, limit_i, penalty=penalty, depth=self._depth,
+            ctx, market, self._side, self._outcome, limit_i, penalty=penalty, depth=self._depth, taken=self._taken,
             spoken_for=sum(child.order.remaining_lots for child in here),
         )  # fmt: skip
         return [level for level in found if level.price_i % tick_i == 0 and allowed(instrument, level.price_i, tick_i)]

@@ -11,6 +11,7 @@ from execsim.core.fees import Liquidity
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.order import Side
 from execsim.strategy.algos.pricing import within
+from execsim.strategy.algos.taken import Taken
 
 if TYPE_CHECKING:
     from execsim.engine.context import Context
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One price of one book. `unit_cost`: quote paid (received, when selling) for size 1.0, taker fee and penalty in it."""
+    """One price of one book: `lots` to be had of those `shown`. `unit_cost`: quote paid (received, when selling) for size
+    1.0, taker fee and penalty in it."""
 
     market: str
     price_i: int
     lots: int
+    shown: int
     unit_cost: Fraction
 
 
@@ -41,24 +44,28 @@ def levels_of(
     outcome: Outcome,
     limit_i: int | None,
     *,
+    taken: Taken,
     spoken_for: int,
     penalty: Fraction,
     depth: int,
 ) -> list[Level]:
-    """The levels an order of this side would meet within its limit, best first, less the first `spoken_for` lots (orders of
-    ours are on their way to those). `penalty`: quote a unit of size is worth less here."""
+    """The levels an order of this side would meet within its limit, best first, less what we have `taken` of them and the
+    first `spoken_for` lots (orders of ours are on their way to those). `penalty`: quote a unit of size costs more here."""
     instrument = ctx.instrument(market)
     book = ctx.depth(market, depth)
     found = []
-    for canonical_i, shown in book.asks if (side is Side.BUY) is (outcome is Outcome.YES) else book.bids:
+    ours = book.asks if (side is Side.BUY) is (outcome is Outcome.YES) else book.bids
+    taken.passed(market, instrument.canonical_i(ours[0][0], outcome) if ours else None, side.sign)
+    for canonical_i, shown in ours:
         price_i = instrument.canonical_i(canonical_i, outcome)
         if not within(price_i, limit_i, side):
             break
-        lots = shown - min(spoken_for, shown)
-        spoken_for -= shown - lots
+        there = taken.left(market, price_i, shown, ctx.now_ns)
+        lots = there - min(spoken_for, there)
+        spoken_for -= there - lots
         if lots > 0:
             cost = all_in(instrument, side, price_i, lots, ctx.now_ns) + side.sign * penalty
-            found.append(Level(market, price_i, lots, cost))
+            found.append(Level(market, price_i, lots, shown, cost))
     return found
 
 

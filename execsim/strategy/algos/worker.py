@@ -16,6 +16,7 @@ from execsim.strategy.algos.parent import Child, Parent
 from execsim.strategy.algos.pricing import Touch, allowed, bounded, crossing_i, resting_i, touch_of
 from execsim.strategy.algos.sizing import fit_lots, least_lots
 from execsim.strategy.algos.tactics import Style, Tactics
+from execsim.strategy.algos.taken import Taken
 from execsim.strategy.algos.terms import Terms
 
 if TYPE_CHECKING:
@@ -52,17 +53,19 @@ class Worker:
         """(when, due) each time more became due, within the patience"""
         self._overdue = 0
         self._cross_ns = 0
+        self._taken = Taken()
 
     def hear(self, trade: Trade) -> bool:
         return self._plan.hear(trade)
 
     def told(self, update: OrderUpdate, child: Child) -> None:
         self._plan.told(update)
+        self._taken.told(update, child, child.shown)
 
     def act(self, execution: Execution) -> int | None:
         """As `Tactic.act`."""
         now_ns, elapsed_ns = execution.ctx.now_ns, execution.elapsed_ns()
-        rest_i, cross_i = self._prices(execution)
+        rest_i, cross_i, shown = self._prices(execution)
         due = self._plan.due_lots(elapsed_ns, execution.parent, self._least(rest_i, cross_i))
         due = min(due, execution.cap_lots)
         self._age(elapsed_ns, due)
@@ -70,7 +73,12 @@ class Worker:
         wakes = [self._plan.next_ns(elapsed_ns), self._history[0][0] + self._patience_ns if self._history else None]
         found = [now_ns + ns - elapsed_ns for ns in wakes if ns is not None and ns > elapsed_ns]
         if cross_i is not None and overdue > execution.parent.done_lots:
-            found += self._cross(execution, cross_i, due, overdue)
+            if self._taken.left(self._terms.market, cross_i, shown, now_ns):
+                found += self._cross(execution, cross_i, shown, due, overdue)
+            else:
+                # we have had what it shows: rest meanwhile, and look whether it changes
+                overdue = 0
+                found.append(now_ns + self._tactics.cross_every_ns)
         else:
             overdue = 0
         found += self._rest(execution, rest_i, due, overdue)
@@ -78,7 +86,7 @@ class Worker:
 
     def unplaceable(self, execution: Execution) -> str:
         """A rest smaller than anything the market takes, with everything else done."""
-        room, least = execution.room_lots, self._least(*self._prices(execution))
+        room, least = execution.room_lots, self._least(*self._prices(execution)[:2])
         due = self._plan.due_lots(execution.elapsed_ns(), execution.parent, least)
         if not room or room >= least or due < execution.parent.done_lots + room:
             return ""
@@ -94,14 +102,16 @@ class Worker:
         while self._history and self._history[0][0] + self._patience_ns <= elapsed_ns:
             self._overdue = self._history.popleft()[1]
 
-    def _prices(self, execution: Execution) -> tuple[int | None, int | None]:
-        """Where a child would rest and where it would cross now; None where it cannot or the style does not."""
+    def _prices(self, execution: Execution) -> tuple[int | None, int | None, int]:
+        """Where a child would rest and where it would cross now (None where it cannot or the style does not), and how much
+        shows there."""
         terms, ctx = self._terms, execution.ctx
         touch, tick_i = touch_of(ctx, terms.market, terms.side, terms.outcome), ctx.tick_i(terms.market)
         cross_i = crossing_i(touch, terms.limit_i, terms.side, tick_i) if self._crosses else None
         if cross_i is not None and not allowed(terms.instrument, cross_i, tick_i):
             cross_i = None
-        return self._rest_price(touch, tick_i), cross_i
+        self._taken.passed(terms.market, touch.far_i, terms.side.sign)
+        return self._rest_price(touch, tick_i), cross_i, touch.far_lots
 
     def _least(self, rest_i: int | None, cross_i: int | None) -> int:
         """The smallest order either price allows; without a price, the market's minimum."""
@@ -120,7 +130,7 @@ class Worker:
             price_i = resting_i(touch, limit_i, side, tick_i)
         return price_i if price_i is not None and allowed(self._terms.instrument, price_i, tick_i) else None
 
-    def _cross(self, execution: Execution, price_i: int, due: int, overdue: int) -> list[int]:
+    def _cross(self, execution: Execution, price_i: int, shown: int, due: int, overdue: int) -> list[int]:
         """Make way for what is overdue, then take it from the touch; with all that is due, where it alone is too small.
         Returns when to look again."""
         parent, now_ns, market = execution.parent, execution.ctx.now_ns, self._terms.market
@@ -140,7 +150,8 @@ class Worker:
         if not lots:
             return []
         self._cross_ns = now_ns + self._tactics.cross_every_ns
-        execution.place(market, price_i, lots, type=OrderType.LIMIT, tif=TimeInForce.IOC, rests=False)
+        child = execution.place(market, price_i, lots, type=OrderType.LIMIT, tif=TimeInForce.IOC, rests=False)
+        child.shown[price_i] = shown
         return [self._cross_ns]
 
     def _make_way(self, execution: Execution, price_i: int, may_rest: int) -> None:
