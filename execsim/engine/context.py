@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from execsim.core.errors import ConfigError, ExecError, JournalError, ValidationError
 from execsim.core.events import Depth, OrderUpdate, QueueMoved, Top, Trade
 from execsim.core.instrument import Instrument, Outcome
-from execsim.core.order import CancelAck, Order, OrderAck, OrderType, Side, TimeInForce
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderReport, OrderType, Side, TimeInForce
 from execsim.core.position import Position
 from execsim.core.units import Number
 from execsim.engine.dispatch import quietly
@@ -17,7 +17,7 @@ from execsim.engine.flatten import Flattened
 from execsim.engine.halt import Halt
 from execsim.engine.session import ExecutionEngine
 from execsim.engine.streams import Beat, UpdateStream
-from execsim.ports import BookView, Runtime, Stream, Task
+from execsim.ports import BookView, Rng, Runtime, Stream, Task
 
 Name = TypeVar("Name", bound=StrEnum)
 
@@ -43,13 +43,17 @@ class Context:
         self._engine = engine
         self._runtime = runtime
         self._books = books
+        self.results: list[Mapping[str, Any]] = []
+        """rows a strategy wants in the run's summary under `executions` (report of an execution algorithm)"""
         for market in self.markets:
             engine.instrument(market)
 
     def narrow(self, markets: Sequence[str], params: Mapping[str, Any]) -> Context:
         """A context of the same strategy for some of its markets, with parameters of their own."""
         name = f"{self.name}.{'+'.join(markets)}"
-        return Context(self._engine, self._runtime, self._books, name=name, params=params, markets=markets)
+        narrowed = Context(self._engine, self._runtime, self._books, name=name, params=params, markets=markets)
+        narrowed.results = self.results
+        return narrowed
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -118,6 +122,23 @@ class Context:
         """This strategy's orders that may still trade."""
         tracker = self._engine.order_tracker
         return [o for o in tracker.get_active_orders(market) if tracker.entry(o.id).owner == self.name]
+
+    def fills(self, order: Order) -> list[Fill]:
+        """Fills of an order as they stand, voided ones included (`Fill.status`). Errors: OrderNotFound."""
+        return self._engine.order_tracker.get_fills(order.id)
+
+    def is_open(self, market: str) -> bool:
+        """Whether the market takes orders, as far as its venue has told us: not once it is closed or has paid out."""
+        return market not in self._engine.blotter.closed
+
+    async def ask(self, order: Order) -> OrderReport:
+        """What the venue says of an order now, ended or not; fills it names that were still on their way to us are booked.
+        Errors: OrderNotFound (the venue's, or ours), NetworkError."""
+        return await self._engine.ask(order.id)
+
+    def rng(self, name: str) -> Rng:
+        """A random stream of this strategy's own, the same in every run of one seed."""
+        return self._runtime.rng(f"{self.name}.{name}")
 
     # --- acting ---------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from execsim.core.errors import (
 )
 from execsim.core.events import OrderUpdate, QueueMoved
 from execsim.core.instrument import Instrument
-from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus, Side
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, OrderStatus, Side
 from execsim.core.position import Position
 from execsim.core.units import NOTIONAL_MAX
 from execsim.engine.amends import Amender
@@ -337,6 +337,10 @@ class ExecutionEngine:
             return order.status
         await self.inquiry.ask(entry)
         return order.status
+
+    async def ask(self, order_id: OrderId) -> OrderReport:
+        """Ask the venue once about any order, ended ones too, and book what it says. Errors: OrderNotFound, NetworkError."""
+        return await self.inquiry.ask(self.order_tracker.entry(order_id))
 
     async def reconcile(self, venue: str | None = None) -> list[Action]:
         """Compare our books with what a venue (every venue) says, and mend ours; returns what was done, in sentences when

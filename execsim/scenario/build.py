@@ -62,6 +62,7 @@ from execsim.scenario.agents import agent_market, agents_manifest
 from execsim.scenario.latency import latency_model
 from execsim.scenario.limits import limit_rules
 from execsim.scenario.policies import load_policies, policies_of
+from execsim.scenario.profile import volume_profile
 from execsim.scenario.script import load_script
 from execsim.scenario.strategies import Run as StrategyRun
 from execsim.scenario.strategies import from_file, shipped
@@ -338,7 +339,7 @@ def join(
         reader_of_tape = TapeReader(tape, markets=sorted(on_tape))
         streams.append(TapeStream(Shifted(reader_of_tape, loaded.shifts_ns[number]), indices, feed))
     traded = tuple(scenario.strategy.markets or names)
-    strategy, params = _strategy(scenario.strategy, loaded, folder)
+    strategy, params = _strategy(scenario.strategy, loaded, folder, scenario.seed)
     parts = Parts(loaded, kernel, engine, risk, venues, books, reader, streams, drawn, feeds, strategy, params, traded)
     if scenario.agents is not None and made is not None:
         instrument = loaded.markets[0].instrument
@@ -506,11 +507,16 @@ def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     return RiskEngine(policies)
 
 
-def _strategy(item: model.Strategy, loaded: Loaded, folder: Path) -> tuple[StrategyRun, Mapping[str, Any]]:
+def _strategy(item: model.Strategy, loaded: Loaded, folder: Path, seed: int) -> tuple[StrategyRun, Mapping[str, Any]]:
     if item.orders is not None:
         instruments = {market.id: market.instrument for market in loaded.markets}
         script = load_script(folder / item.orders, instruments, loaded.start_ns, loaded.end_ns)
         return shipped("orders"), {**item.params, "orders": script}
+    params: Mapping[str, Any] = item.params
+    if item.profile is not None:
+        tape = _tape(item.profile, seed, folder)
+        weights = volume_profile(tape, item.profile.market, item.profile.buckets, inferred=item.profile.inferred)
+        params = {**params, "weights": weights}
     if item.file is not None:
-        return from_file(folder / item.file), item.params
-    return shipped(item.name or ""), item.params
+        return from_file(folder / item.file), params
+    return shipped(item.name or ""), params

@@ -132,6 +132,9 @@ class _Session:
         self._refuses = scenario.exchange.ungraded == "refuse"
         self._watch = BookWatch()
         """the book of an agents' market, for its stylised facts"""
+        self._context = Context(
+            parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
+        )
 
     async def main(self) -> None:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
@@ -144,10 +147,7 @@ class _Session:
             schedule_blindness(runtime, parts.kernel, loaded, market_grades(loaded))
         for name, venue in parts.venues.items():
             self._open(name, venue, tape)
-        context = Context(
-            parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
-        )
-        strategy = runtime.spawn(parts.strategy(context), "strategy", daemon=True)
+        strategy = runtime.spawn(parts.strategy(self._context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
         if parts.agents is not None:
             parts.agents.tell(tape.publish)
@@ -281,6 +281,8 @@ class _Session:
             summary["assumptions"] += refusals(graded)
         summary |= self._facts()
         summary |= self._accruals.summary()
+        if self._context.results:
+            summary["executions"] = [dict(row) for row in self._context.results]
         record = RunRecord(
             scenario=self._name,
             mode="backtest",

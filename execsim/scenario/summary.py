@@ -21,6 +21,7 @@ from execsim.scenario import model
 from execsim.scenario.build import Parts
 from execsim.scenario.grading import Grades
 from execsim.scenario.latency import unrealistic
+from execsim.scenario.profile import profile_told
 from execsim.tape.grades import UNGRADED, grade_at
 
 PNL: Final = ("realised", "unrealised", "fees", "rebates", "net")
@@ -253,6 +254,11 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
         if item.start_at is not None:
             what = item.tape or ", ".join(item.sources) or "synthetic rows"
             said.append(f"{what} is replayed as if it began at {item.start_at.isoformat()}")
+    profile = scenario.strategy.profile
+    if profile is not None:
+        replayed = [name for item in scenario.data for name in (item.tape, *item.sources) if name]
+        files = [name for name in (profile.tape, *profile.sources) if name] or ["synthetic rows"]
+        said.append(profile_told(files, replayed, profile.market))
     for policy in parts.risk.policies:
         if policy.market_id is not None and not parts.engine.view.trades(policy.market_id):
             said.append(f"risk: a {policy.name} for {policy.market_id} limits nothing: it is no market of this run")
