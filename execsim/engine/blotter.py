@@ -16,7 +16,20 @@ from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import TERMINAL, Fill, FillStatus, OrderReport, OrderStatus
-from execsim.engine.metrics import CANCELLED, FILLED, PLACED, RATE_LIMIT_HITS, REJECTED, RISK_REJECTIONS, Metrics
+from execsim.engine.metrics import (
+    ACK_FILL,
+    CANCELLED,
+    FILLED,
+    PLACED,
+    RATE_LIMIT_HITS,
+    REJECTED,
+    RISK_REJECTIONS,
+    SEND_ACK,
+    THROTTLE,
+    TOTAL,
+    Metrics,
+    Stopwatch,
+)
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.records import Row, fill_row, order_row
 from execsim.engine.track import Entry, OrderTracker
@@ -56,6 +69,7 @@ class Blotter:
         self._runtime = runtime
         self._journal = journal
         self._metrics = metrics
+        self.stopwatch = Stopwatch(metrics, runtime)
         self._tracker = tracker
         self._portfolio = portfolio
         self._view = view
@@ -106,8 +120,12 @@ class Blotter:
             self._publish(entry, E.REFUSE, self._step(entry, E.REFUSE), error=error)
             raise
         entry.intent_written = True
-        self._metrics.add(PLACED, entry.labels)
-        self._publish(entry, E.SEND, self._step(entry, E.SEND))
+        before = self._step(entry, E.SEND)
+        if self._metrics.enabled:
+            entry.sent_ns = entry.order.updated_ns
+            self._metrics.add(PLACED, entry.labels)
+            self._metrics.stage(THROTTLE, entry.labels, entry.sent_ns - entry.order.created_ns)
+        self._publish(entry, E.SEND, before)
 
     def acked(self, entry: Entry, venue_order_id: str, ts_ns: int) -> None:
         """The venue has the order. A second ack is harmless. Errors: InvalidOrderState for an order never sent."""
@@ -117,7 +135,7 @@ class Blotter:
         order.venue_order_id = venue_order_id
         self.write("ack", order.id, {"venue_order_id": venue_order_id, "venue_ts_ns": ts_ns})
         if first:
-            self._metrics.latency(order.instrument.venue, order.updated_ns - order.created_ns)
+            self._time_ack(entry)
         self._publish(entry, E.ACK, before)
 
     def place_failed(self, entry: Entry, error: ExecError) -> None:
@@ -221,6 +239,8 @@ class Blotter:
         self._view.saw_fill(instrument.market, price_i)
         self.write("fill", order.id, fill_row(fill, event is E.DONE))
         self._count_end(entry, before)
+        if len(entry.fills) == 1 and entry.acked_ns is not None:
+            self._metrics.stage(ACK_FILL, entry.labels, order.updated_ns - entry.acked_ns)
         self._publish(entry, event, before, fill=fill)
         self._pay_again(instrument.market)
         early = entry.early.pop(fill.id, None)
@@ -351,6 +371,16 @@ class Blotter:
             name = COUNTED_ENDS.get(after)
             if name is not None:
                 self._metrics.add(name, entry.labels)
+
+    def _time_ack(self, entry: Entry) -> None:
+        """The first ack of an order we sent ourselves: a fill that outran it waited 0 ns for its own."""
+        metrics, order = self._metrics, entry.order
+        if metrics.enabled and entry.sent_ns is not None:
+            entry.acked_ns = order.updated_ns
+            metrics.stage(SEND_ACK, entry.labels, order.updated_ns - entry.sent_ns)
+            metrics.stage(TOTAL, entry.labels, order.updated_ns - order.created_ns)
+            if entry.fills:
+                metrics.stage(ACK_FILL, entry.labels, 0)
 
     def _count_refusal(self, entry: Entry, error: ExecError) -> None:
         if error.is_risk_rejection:

@@ -14,6 +14,7 @@ from decimal import Decimal
 from execsim.core.errors import ExecError, InvalidOrderState, RiskRejected, ValidationError, VenueNotSupported
 from execsim.core.order import Order, OrderStatus
 from execsim.engine.blotter import Blotter
+from execsim.engine.metrics import RISK, VALIDATE
 from execsim.engine.policies import KillSwitch
 from execsim.engine.risk import RiskContext, RiskDecision, RiskEngine
 from execsim.engine.track import Entry, OrderTracker
@@ -114,12 +115,17 @@ class Pipeline:
         if market in self._blotter.closed:
             return 0, self._closed(order)
         if self._validator is not None:
+            started_ns = self._blotter.stopwatch.start()
             refusal = self._validator.check(order, self._view)
+            self._blotter.stopwatch.stop(VALIDATE, order, started_ns)
             if refusal is not None:
                 return 0, refusal.error()
         lots = max(0, self._view.worst_lots(order))
         if self._checks_risk:
-            return lots, self._risk_error(order, lots)
+            started_ns = self._blotter.stopwatch.start()
+            risk_error = self._risk_error(order, lots)
+            self._blotter.stopwatch.stop(RISK, order, started_ns)
+            return lots, risk_error
         return lots, None if self.kill_reason is None else self._killed()
 
     def _risk_error(self, order: Order, lots: int) -> RiskRejected | None:

@@ -39,7 +39,7 @@ from execsim.engine.tokens import Tokens
 from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
-from execsim.ports import BookView, Journal, QueueWatch, Runtime, VenueAdapter
+from execsim.ports import BookView, Journal, QueueWatch, Runtime, SigningWatch, VenueAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +103,8 @@ class ExecutionEngine:
         self._dispatch.routes[venue] = Route(adapter, orders, cancels)
         self.view.venues.append(venue)
         adapter.events(partial(self.inbox.hear, venue))
+        if isinstance(adapter, SigningWatch):
+            adapter.watch_signing(self.blotter.stopwatch.signed)
 
     def attach_books(self, books: BookView) -> None:
         """The strategy-side books: ticks, marks and the size of quote-amount orders are read from them."""

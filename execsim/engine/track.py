@@ -34,6 +34,9 @@ class Entry:
     labels: tuple[str, str, str]
     counted_lots: int = 0
     intent_written: bool = False
+    sent_ns: int | None = None
+    acked_ns: int | None = None
+    """when it was handed over and first acked, for the latency of its stages"""
     fills: dict[str, Fill] = field(default_factory=dict)
     early: dict[str, FillStatus] = field(default_factory=dict)
     """what the venue said of fills it has not reported yet: news may overtake one another"""
