@@ -30,6 +30,7 @@ from execsim.engine.metrics import (
     Metrics,
     Stopwatch,
 )
+from execsim.engine.narrate import narrate
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.records import Row, fill_row, order_row
 from execsim.engine.track import Entry, OrderTracker
@@ -331,7 +332,6 @@ class Blotter:
         self.invalid_responses += 1
         order = entry.order
         error = InvalidResponse(order.instrument.venue, "state", text)
-        log.error("%s", error)
         self.write("invalid", order.id, {"venue": order.instrument.venue, "reason": text})
         self._publish(entry, event, order.status, error=error)
 
@@ -402,9 +402,11 @@ class Blotter:
         fill: Fill | None = None,
         error: ExecError | None = None,
     ) -> None:
+        order = entry.order
+        if error is not None or event is E.VOID or log.isEnabledFor(logging.DEBUG):
+            narrate(self._runtime.now_ns(), order, event, before, fill, error)
         if not self._subscribers:
             return
-        order = entry.order
         update = OrderUpdate(order, event, before, order.status, self._runtime.now_ns(), fill, error)
         for subscriber in self._subscribers:
             if subscriber.owner is not None and subscriber.owner != entry.owner:

@@ -132,7 +132,7 @@ class Metrics:
         self.own = OwnSeries(CATALOGUE)
         self._counters: dict[str, dict[Labels, int]] = _cells(MetricKind.COUNTER)
         self._gauges: dict[str, dict[Labels, float]] = _cells(MetricKind.GAUGE)
-        self._stages: dict[Labels, Buckets] = {}
+        self._stages: dict[str, dict[Labels, Buckets]] = {stage: {} for stage in STAGES}
         self._latency: dict[str, Histogram] = {}
         """total by venue, for percentiles to 1 %"""
 
@@ -159,10 +159,10 @@ class Metrics:
         if self.enabled:
             if ns < 0:  # `created_ns` was set by somebody whose clock is ahead of ours
                 ns = 0
-            key = (stage, *labels)
-            found = self._stages.get(key)
+            cells = self._stages[stage]
+            found = cells.get(labels)
             if found is None:
-                found = self._stages[key] = Buckets(LATENCY_SCALE)
+                found = cells[labels] = Buckets(LATENCY_SCALE)
             found.add(ns)
             if stage == TOTAL:
                 whole = self._latency.get(labels[0])
@@ -185,7 +185,7 @@ class Metrics:
     def samples(self) -> list[Sample]:
         """Every series as it stands, in values of their own: what may be handed to another thread."""
         cells: dict[str, Mapping[Labels, Any]]
-        cells = {**self._counters, **self._gauges, LATENCY: {key: found.now() for key, found in self._stages.items()}}
+        cells = {**self._counters, **self._gauges, LATENCY: self._distributions()}
         found = [
             Sample(name, metric.kind, _named(metric, labels), value)
             for name, metric in CATALOGUE.items()
@@ -194,6 +194,11 @@ class Metrics:
         return found + [
             Sample(name, MetricKind(kind), dict(labels), value) for name, kind, labels, value in self.own.now()
         ]
+
+    def _distributions(self) -> dict[Labels, Distribution]:
+        return {
+            (stage, *labels): found.now() for stage, cells in self._stages.items() for labels, found in cells.items()
+        }
 
     def labelled(self) -> list[dict[str, Any]]:
         """One row a series: {"metric_type", "metric_name", "value", "labels"}."""
