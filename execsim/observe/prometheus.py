@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
 from execsim.core.errors import ConfigError
@@ -15,6 +17,15 @@ if TYPE_CHECKING:
 
 HOST: Final = "127.0.0.1"
 """Positions and profit are nobody else's business: who wants them on another machine puts a proxy in front."""
+POLL_S: Final = 0.05
+"""How long the end of a run waits for the page's thread to notice it."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader that breaks off is no news."""
 
 
 class PrometheusPage:
@@ -25,18 +36,22 @@ class PrometheusPage:
 
     def __init__(self, port: int) -> None:
         try:
-            from prometheus_client import CollectorRegistry, start_http_server
+            from prometheus_client import CollectorRegistry, MetricsHandler
         except ImportError:
             raise ConfigError("--metrics-port needs prometheus-client", "pip install 'execsim[metrics]'") from None
         self._newest = Snapshot(0, ())
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)  # it asks for `collect` only
         try:
-            self._server, self._thread = start_http_server(port, HOST, registry)
+            self._server = _Server((HOST, port), MetricsHandler.factory(registry))
         except OSError as error:
             raise ConfigError(
                 f"--metrics-port {port}: {error.strerror}", "name another port, or 0 for a free one"
             ) from None
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_S,), name="metrics-page", daemon=True
+        )
+        self._thread.start()
         self.url = f"http://{HOST}:{self._server.server_port}/metrics"
 
     def publish(self, snapshot: Snapshot) -> None:

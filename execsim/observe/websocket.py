@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -38,7 +39,8 @@ HERE: Final = ("localhost", "127.0.0.1", "::1")
 class FrameServer:
     """Serves from the moment it is made. Port 0 picks a free one. Errors: ConfigError for a port that is taken."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, farewell_s: float = FAREWELL_S) -> None:
+        self._farewell_s = farewell_s
         self._changed = threading.Condition()
         self._messages: list[str] | None = None
         """of the newest snapshot, made when the first client wants them"""
@@ -54,9 +56,8 @@ class FrameServer:
                 max_size=MESSAGE_MAX, logger=quiet,
             )  # fmt: skip
         except OSError as error:
-            raise ConfigError(
-                f"--metrics-ws {port}: {error.strerror}", "name another port, or 0 for a free one"
-            ) from None
+            why = os.strerror(error.errno or 0)  # the error's own text repeats the address
+            raise ConfigError(f"--metrics-ws {port}: {why}", "name another port, or 0 for a free one") from None
         self.url = f"ws://{HOST}:{self._server.socket.getsockname()[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics-ws", daemon=True)
         self._thread.start()
@@ -71,7 +72,7 @@ class FrameServer:
         with self._changed:
             self._over = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._clients, FAREWELL_S)
+            self._changed.wait_for(lambda: not self._clients, self._farewell_s)
             left = list(self._clients)
         for client in left:
             with suppress(OSError):
