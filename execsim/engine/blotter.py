@@ -17,7 +17,21 @@ from execsim.core.instrument import Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import TERMINAL, Fill, FillStatus, Order, OrderReport, OrderStatus
 from execsim.engine.breaker import BreakerState
-from execsim.engine.metrics import CANCELLED, FILLED, PLACED, RATE_LIMIT_HITS, REJECTED, RISK_REJECTIONS, Metrics
+from execsim.engine.metrics import (
+    ACK_FILL,
+    CANCELLED,
+    FILLED,
+    PLACED,
+    RATE_LIMIT_HITS,
+    REJECTED,
+    RISK_REJECTIONS,
+    SEND_ACK,
+    THROTTLE,
+    TOTAL,
+    Metrics,
+    Stopwatch,
+)
+from execsim.engine.narrate import narrate
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.records import Row, fill_row, order_row
 from execsim.engine.track import Entry, OrderTracker
@@ -57,6 +71,7 @@ class Blotter:
         self._runtime = runtime
         self._journal = journal
         self._metrics = metrics
+        self.stopwatch = Stopwatch(metrics, runtime)
         self._tracker = tracker
         self._portfolio = portfolio
         self._view = view
@@ -113,9 +128,12 @@ class Blotter:
             self._publish(entry, E.REFUSE, self._step(entry, E.REFUSE), error=error)
             raise
         entry.intent_written = True
-        entry.sent_ns = self._runtime.now_ns()
-        self._metrics.add(PLACED, entry.labels)
-        self._publish(entry, E.SEND, self._step(entry, E.SEND))
+        before = self._step(entry, E.SEND)
+        entry.sent_ns = entry.order.updated_ns
+        if self._metrics.enabled:
+            self._metrics.add(PLACED, entry.labels)
+            self._metrics.stage(THROTTLE, entry.labels, entry.sent_ns - entry.order.created_ns)
+        self._publish(entry, E.SEND, before)
 
     def acked(self, entry: Entry, venue_order_id: str, ts_ns: int) -> None:
         """The venue has the order. A second ack is harmless. Errors: InvalidOrderState for an order never sent."""
@@ -126,7 +144,7 @@ class Blotter:
         entry.acknowledged = True
         self.write("ack", order.id, {"venue_order_id": venue_order_id, "venue_ts_ns": ts_ns})
         if first:
-            self._metrics.latency(order.instrument.venue, order.updated_ns - order.created_ns)
+            self._time_ack(entry)
         self._publish(entry, E.ACK, before)
 
     def place_failed(self, entry: Entry, error: ExecError) -> None:
@@ -235,6 +253,8 @@ class Blotter:
         self._view.saw_fill(instrument.market, price_i)
         self.write("fill", order.id, fill_row(fill, event is E.DONE))
         self._count_end(entry, before)
+        if len(entry.fills) == 1 and entry.acked_ns is not None:
+            self._metrics.stage(ACK_FILL, entry.labels, order.updated_ns - entry.acked_ns)
         self._publish(entry, event, before, fill=fill)
         if before in TERMINAL:
             self.on_late_fill(entry, fill)
@@ -389,7 +409,6 @@ class Blotter:
         self.invalid_responses += 1
         order = entry.order
         error = InvalidResponse(order.instrument.venue, "state", text)
-        log.error("%s", error)
         self.write("invalid", order.id, {"venue": order.instrument.venue, "reason": text})
         self._publish(entry, event, order.status, error=error)
 
@@ -431,6 +450,16 @@ class Blotter:
             if name is not None:
                 self._metrics.add(name, entry.labels)
 
+    def _time_ack(self, entry: Entry) -> None:
+        """The first ack of an order we sent ourselves: a fill that outran it waited 0 ns for its own."""
+        metrics, order = self._metrics, entry.order
+        if metrics.enabled:
+            entry.acked_ns = order.updated_ns
+            metrics.stage(SEND_ACK, entry.labels, order.updated_ns - entry.sent_ns)
+            metrics.stage(TOTAL, entry.labels, order.updated_ns - order.created_ns)
+            if entry.fills:
+                metrics.stage(ACK_FILL, entry.labels, 0)
+
     def _count_refusal(self, entry: Entry, error: ExecError) -> None:
         if error.is_risk_rejection:
             self._metrics.add(RISK_REJECTIONS, entry.labels)
@@ -451,9 +480,11 @@ class Blotter:
         fill: Fill | None = None,
         error: ExecError | None = None,
     ) -> None:
+        order = entry.order
+        if error is not None or event is E.VOID or log.isEnabledFor(logging.DEBUG):
+            narrate(self._runtime.now_ns(), order, event, before, fill, error)
         if not self._subscribers:
             return
-        order = entry.order
         update = OrderUpdate(order, event, before, order.status, self._runtime.now_ns(), fill, error)
         for subscriber in self._subscribers:
             if subscriber.owner is not None and subscriber.owner != entry.owner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from execsim.core.errors import ConfigError, ExecError, JournalError, ValidationError
 from execsim.core.events import Depth, OrderUpdate, QueueMoved, Top, Trade
@@ -270,6 +270,18 @@ class Context:
 
     async def sleep(self, ns: int) -> None:
         await self._runtime.sleep(ns)
+
+    def metric(
+        self, name: str, value: Number, kind: Literal["gauge", "counter", "histogram"] = "gauge", **labels: str
+    ) -> None:
+        """Show a number of this strategy to whoever watches the run: the metric strategy.NAME, labelled `strategy` with this
+        context's name and with `labels`. A gauge is set, a counter added to, a histogram counts amounts >= 0.
+
+        Errors: ConfigError for what cannot be exported, and for more than series.OWN_SERIES_MAX label sets in a run.
+        """
+        metrics = self._engine.metrics
+        if metrics.enabled:
+            metrics.own.record(name, value, kind, {**labels, "strategy": self.name})
 
     def spawn(self, coro: Coroutine[Any, Any, Any], name: str) -> Task:
         """Run a coroutine beside this one. Its failure ends the run."""

@@ -133,6 +133,7 @@ class Inbox:
             return entry
         self.orphans += 1
         reason = "no such order" if entry is None else f"the order is of venue {entry.order.instrument.venue}"
-        log.warning("%s reports %s of order %s: %s", venue, what, order_id, reason)
+        extra = {"venue": venue, "order_id": order_id}
+        log.warning("%s reports %s of order %s: %s", venue, what, order_id, reason, extra=extra)
         self._blotter.write("orphan", order_id, {"venue": venue, "event": what, "reason": reason})
         return None

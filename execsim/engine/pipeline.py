@@ -13,6 +13,7 @@ from execsim.core.errors import ExecError, InvalidOrderState, ValidationError, V
 from execsim.core.order import Order, OrderStatus
 from execsim.engine.blotter import Blotter
 from execsim.engine.guard import Guard
+from execsim.engine.metrics import RISK, VALIDATE
 from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.validate import OrderValidator
 from execsim.engine.view import LiveView
@@ -110,11 +111,16 @@ class Pipeline:
         if market in self._blotter.closed:
             return 0, self._closed(order)
         if self._validator is not None:
+            started_ns = self._blotter.stopwatch.start()
             refusal = self._validator.check(order, self._view)
+            self._blotter.stopwatch.stop(VALIDATE, order, started_ns)
             if refusal is not None:
                 return 0, refusal.error()
         lots = max(0, self._view.worst_lots(order))
-        return lots, self.guard.refusal(order, lots)
+        started_ns = self._blotter.stopwatch.start()
+        refused = self.guard.refusal(order, lots)
+        self._blotter.stopwatch.stop(RISK, order, started_ns)
+        return lots, refused
 
     @staticmethod
     def _closed(order: Order) -> ValidationError:

@@ -49,7 +49,7 @@ from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
 from execsim.engine.watch import watch_kill_file, watch_risk
-from execsim.ports import BookView, Journal, QueueWatch, Runtime, VenueAdapter
+from execsim.ports import BookView, Journal, QueueWatch, Runtime, SigningWatch, VenueAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,8 @@ class ExecutionEngine:
         self._dispatch.routes[venue] = Route(self.runtime, adapter, limits, self.config.calls, self.blotter.breaker)
         self.view.venues.append(venue)
         adapter.events(partial(self.inbox.hear, venue))
+        if isinstance(adapter, SigningWatch):
+            adapter.watch_signing(self.blotter.stopwatch.signed)
 
     def attach_books(self, books: BookView) -> None:
         """The strategy-side books: ticks, marks and the size of quote-amount orders are read from them."""

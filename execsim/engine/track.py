@@ -39,6 +39,8 @@ class Entry:
     """the venue has said that it has the order"""
     wants_cancel: bool = False
     """a cancel was asked for: if the order proves to be alive after all, it is asked for again"""
+    acked_ns: int | None = None
+    """when it was first acked, for the latency of its stages"""
     fills: dict[str, Fill] = field(default_factory=dict)
     early: dict[str, FillStatus] = field(default_factory=dict)
     """what the venue said of fills it has not reported yet: news may overtake one another"""

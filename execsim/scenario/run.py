@@ -14,6 +14,7 @@ from execsim.engine.context import Context
 from execsim.exchange import Sampler, SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
 from execsim.kernel import LOCAL, VENUE, Fifo
+from execsim.observe.publish import Publisher
 from execsim.ports import Journal, Priority
 from execsim.report.explain import JOURNAL, TRACE
 from execsim.report.facts import BookWatch, facts
@@ -34,6 +35,8 @@ SETTLE_ROUNDS_MAX: Final = 400
 scenario may ask for."""
 LOOK_NS: Final = NS_PER_S
 """How often the book of an agents' market is looked at for its stylised facts."""
+LOOKS: Final = 500
+"""Looks at the metrics of a run that is watched, unless told otherwise: one a second of the run's time at most."""
 SAMPLES: Final = 2_000
 """Equity and price samples of a run."""
 
@@ -64,8 +67,10 @@ def run(
     out: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     loaded: Loaded | None = None,
+    watch: Publisher | None = None,
 ) -> Finished:
-    """Replay a scenario to its end. `folder` is what its paths are relative to; `out` receives journal.sqlite.
+    """Replay a scenario to its end. `folder` is what its paths are relative to; `out` receives journal.sqlite;
+    `watch` is shown the metrics as they change.
 
     Errors: ExecError (the scenario or its data is wrong); an exception of the user's strategy passes through.
     """
@@ -75,7 +80,7 @@ def run(
     trace = _trace(scenario.journal.mode, out)
     try:
         parts = join(scenario, loaded, runtime, journal, folder, None if trace is None else trace.write)
-        session = _Session(scenario, name, folder, parts, runtime, journal, on_progress)
+        session = _Session(scenario, name, folder, parts, runtime, journal, on_progress, watch)
         started = time.perf_counter()
         runtime.run(main=session.main())
         wall_s = time.perf_counter() - started
@@ -115,6 +120,7 @@ class _Session:
         runtime: VirtualRuntime,
         journal: Journal,
         on_progress: Callable[[Progress], None] | None,
+        watch: Publisher | None,
     ) -> None:
         self._scenario = scenario
         self._name = name
@@ -123,6 +129,7 @@ class _Session:
         self._runtime = runtime
         self._journal = journal
         self._on_progress = on_progress
+        self._publisher = watch
         self._rows_total = sum(market.info.rows for market in parts.loaded.markets)
         self._tally = Tally(parts.engine)
         self._accruals = Accruals(scenario, parts, runtime)
@@ -149,6 +156,8 @@ class _Session:
             self._open(name, venue, tape)
         strategy = runtime.spawn(parts.strategy(self._context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
+        if self._publisher is not None:
+            self._publisher.start(parts.engine, runtime, max(NS_PER_S, (loaded.end_ns - loaded.start_ns) // LOOKS))
         if parts.agents is not None:
             parts.agents.tell(tape.publish)
             runtime.spawn(self._look(), "facts", daemon=True)
@@ -270,6 +279,8 @@ class _Session:
     def finish(self, wall_s: float) -> Finished:
         """The record and the summary, after the run."""
         self._take_sample()
+        if self._publisher is not None:
+            self._publisher.publish()
         parts, loaded = self._parts, self._parts.loaded
         found = ((market.id, parts.engine.view.mark_i(market.id)) for market in loaded.markets)
         marks = {name: mark_i for name, mark_i in found if mark_i is not None}
