@@ -228,8 +228,8 @@ def page() -> str:
     return "\n".join(
         [
             "# The life of an order", "",
-            "Generated from the table in `execsim/core/lifecycle.py` (tests/unit/core/test_lifecycle.py compares them). What",
-            "the engine does in each of these cases: [orders.md](orders.md).", "",
+            "Generated from the table in `execsim/core/lifecycle.py` (tests/unit/core/test_lifecycle.py compares them).",
+            "What the engine does in each of these cases: [orders.md](orders.md).", "",
             "```mermaid", diagram().rstrip(), "```", "",
             "A step that is not listed is impossible: it is recorded as `invalid` and the order stays as it is.", "",
             "| in state | on | becomes | because |", "|---|---|---|---|", *rows, "",
