@@ -16,6 +16,7 @@ from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import TERMINAL, Fill, FillStatus, OrderReport, OrderStatus
+from execsim.engine.commit import Committer
 from execsim.engine.metrics import CANCELLED, FILLED, PLACED, RATE_LIMIT_HITS, REJECTED, RISK_REJECTIONS, Metrics
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.records import Row, fill_row, order_row
@@ -62,6 +63,7 @@ class Blotter:
         self._subscribers: tuple[_Subscriber, ...] = ()
         self.broken: JournalError | None = None
         """set when the journal failed: nothing may be sent any more"""
+        self.commit = Committer(runtime, journal, self._break)
         self.resolved: dict[str, int] = {}
         """market -> payoff_i of markets that paid out"""
         self.closed: dict[str, int] = {}
@@ -102,12 +104,17 @@ class Blotter:
         try:
             self.write("intent", entry.order.id, order_row(entry))
         except JournalError as error:
-            entry.order.reason = error.message
-            self._publish(entry, E.REFUSE, self._step(entry, E.REFUSE), error=error)
+            self.unrecorded(entry, error)
             raise
         entry.intent_written = True
         self._metrics.add(PLACED, entry.labels)
         self._publish(entry, E.SEND, self._step(entry, E.SEND))
+
+    def unrecorded(self, entry: Entry, error: JournalError) -> None:
+        """The intent could not be put on record, so the order is not sent: it ends, and there is nowhere to write that."""
+        event = E.GONE if entry.order.status is S.CANCELLING else E.REFUSE
+        entry.order.reason = error.message
+        self._publish(entry, event, self._step(entry, event), error=error)
 
     def acked(self, entry: Entry, venue_order_id: str, ts_ns: int) -> None:
         """The venue has the order. A second ack is harmless. Errors: InvalidOrderState for an order never sent."""
@@ -296,10 +303,14 @@ class Blotter:
         try:
             self._journal.write(kind, self._runtime.now_ns(), order_id, body)
         except JournalError as error:
-            self.broken = error
+            self._break(error)
             raise
+        self.commit.kick()
 
     # --- pieces ---------------------------------------------------------------------------------------------------
+
+    def _break(self, error: JournalError) -> None:
+        self.broken = error
 
     def guard(self, entry: Entry, event: OrderEvent, apply: Callable[[], object]) -> None:
         try:

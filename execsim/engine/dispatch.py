@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +54,10 @@ class Dispatcher:
         await self._turn(entry, route)
         self._pipeline.recheck(entry)
         self._blotter.sending(entry)
+        if self._blotter.commit.waits:
+            (refusal,) = await self._on_record([entry])
+            if refusal is not None:
+                raise refusal
         try:
             ack = await route.adapter.place_order(order)
         except ExecError as error:
@@ -88,6 +92,10 @@ class Dispatcher:
                 raise
             except ExecError as error:
                 results[index] = ExecResult(error=error)
+        if self._blotter.commit.waits:
+            refusals = await self._on_record([entry for _, entry in sent])
+            results |= {i: ExecResult(error=e) for (i, _), e in zip(sent, refusals, strict=True) if e is not None}
+            sent = [one for one, error in zip(sent, refusals, strict=True) if error is None]
         if not sent:
             return
         answers: list[OrderAck | Exception]
@@ -123,6 +131,9 @@ class Dispatcher:
             await self._turn(entry, route)
             self._check_amend(entry, price_i, size_lots)
             self._blotter.ask_amend(entry, price_i, size_lots)
+            if self._blotter.commit.waits:
+                await self._blotter.commit.durable()
+                self._check_amend(entry, price_i, size_lots)
             ack = await route.adapter.modify_order(order.id, price_i, size_lots)
             finished = True
         except JournalError:
@@ -189,6 +200,8 @@ class Dispatcher:
             if turn is not None:
                 self._blotter.throttled(entry)
                 await turn.wait()
+            if self._blotter.commit.waits:
+                await self._blotter.commit.durable()
             if order.is_terminal:
                 cancelled = order.status is OrderStatus.CANCELLED
                 ack = CancelAck(order.id, cancelled, self._runtime.now_ns(), order.reason or f"already {order.status}")
@@ -209,6 +222,17 @@ class Dispatcher:
             self._cancels.pop(order.id, None)
             for waiter in waiters:
                 waiter.set(outcome)
+
+    async def _on_record(self, entries: Sequence[Entry]) -> list[ExecError | None]:
+        """Wait until the intents are on disk, and look at each order once more: what was not sent yet need not be. Returns
+        why not. Errors: JournalError, and then all end unsent."""
+        try:
+            await self._blotter.commit.durable()
+        except JournalError as error:
+            for entry in entries:
+                self._blotter.unrecorded(entry, error)
+            raise
+        return [self._pipeline.recheck_recorded(entry) for entry in entries]
 
     def _heed(self, route: Route, error: ExecError) -> None:
         """A venue that says when to come back (Retry-After) gets no new order before; cancels are still tried."""

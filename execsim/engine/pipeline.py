@@ -11,7 +11,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from execsim.core.errors import ExecError, InvalidOrderState, RiskRejected, ValidationError, VenueNotSupported
+from execsim.core.errors import (
+    ExecError,
+    InvalidOrderState,
+    JournalError,
+    RiskRejected,
+    ValidationError,
+    VenueNotSupported,
+)
 from execsim.core.order import Order, OrderStatus
 from execsim.engine.blotter import Blotter
 from execsim.engine.policies import KillSwitch
@@ -64,12 +71,25 @@ class Pipeline:
         """Take an order that could not even be built (a price off the grid): REJECTED, journalled, published."""
         self._blotter.refuse(self._tracker.track_order(order, owner=owner, worst_lots=0), error)
 
-    def recheck(self, entry: Entry) -> None:
+    def recheck_recorded(self, entry: Entry) -> ExecError | None:
+        """The same look once more, when the disk has the intent and the venue does not: the refusal, or None. Errors:
+        JournalError."""
+        try:
+            if entry.order.status is OrderStatus.CANCELLING:
+                self._blotter.gone(entry, False, "cancelled before it was sent")
+            self.recheck(entry, OrderStatus.SUBMITTING)
+        except JournalError:
+            raise
+        except ExecError as error:
+            return error
+        return None
+
+    def recheck(self, entry: Entry, due: OrderStatus = OrderStatus.PENDING) -> None:
         """Last look before sending. Errors: the refusal; the order is then REJECTED or EXPIRED, or was CANCELLED."""
         order = entry.order
         if order.status is OrderStatus.CANCELLED:
             raise ValidationError("cancelled", f"order {order.id} was cancelled before it was sent")
-        if order.status is not OrderStatus.PENDING:
+        if order.status is not due:
             raise InvalidOrderState(order.id, order.status.value, "send")
         error: ExecError | None = None
         if self._blotter.broken is not None:
