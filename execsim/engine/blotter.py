@@ -32,6 +32,8 @@ VENUE: Final = "venue"
 S = OrderStatus
 E = OrderEvent
 
+SETTLED: Final = {FillStatus.MINED: "mined", FillStatus.CONFIRMED: "confirm", FillStatus.VOIDED: "void"}
+"""Row kinds of what becomes of a fill."""
 COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED}
 
 
@@ -186,10 +188,11 @@ class Blotter:
         """The venue changed the order in place. Idempotent: saying it twice writes one row."""
         order = entry.order
         same = price_i in (None, order.price_i) and size_lots in (None, order.size_lots)
+        counted = entry.ceiling_lots
         if price_i is not None:
             order.price_i = price_i
         self._tracker.settle_size(entry, size_lots)
-        if same:
+        if same and entry.ceiling_lots == counted:
             return
         order.updated_ns = self._runtime.now_ns()
         self.write("amend", order.id, {"price_i": price_i, "size_lots": size_lots})
@@ -226,7 +229,7 @@ class Blotter:
         self._portfolio.apply(fill, instrument)
         price_i = fill.price_i if fill.outcome is Outcome.YES else instrument.one_i - fill.price_i
         self._view.saw_fill(instrument.market, price_i)
-        self.write("fill", order.id, fill_row(fill, event is E.DONE))
+        self.write("fill", order.id, fill_row(fill, done or event is E.DONE))
         self._count_end(entry, before)
         self._publish(entry, event, before, fill=fill)
         self._pay_again(instrument.market)
@@ -235,6 +238,36 @@ class Blotter:
             self.voided(entry, fill.id)
         elif early is not None:
             self.settled(entry, fill.id, early)
+        if early is not None:
+            self._tracker.let_go(entry)
+        return True
+
+    def filled_late(self, market: str, fill: Fill, done: bool) -> bool:
+        """Book a fill of an order that has left memory, once; False when it was known. What it did to the order stands in
+        the journal; subscribers, who follow orders, do not hear of it."""
+        if not self._tracker.record_late(fill):
+            return False
+        log.warning("fill %s of order %s, which ended long ago and is not in memory any more", fill.id, fill.order_id)
+        instrument = self._view.instrument(market)
+        self._portfolio.apply(fill, instrument)
+        self._view.saw_fill(market, instrument.canonical_i(fill.price_i, fill.outcome))
+        self.write("fill", fill.order_id, {**fill_row(fill, done), "late": True})
+        self._pay_again(market)
+        return True
+
+    def settled_late(self, market: str, order_id: str, fill_id: str, status: FillStatus) -> bool:
+        """News of a fill of an order that has left memory. False: it failed, and we cannot undo it or do not know it."""
+        fill = self._tracker.settle_late(fill_id, status)
+        if fill is None:
+            return status is not FillStatus.VOIDED
+        instrument = self._view.instrument(market)
+        if status is FillStatus.VOIDED:
+            self._portfolio.void(fill, instrument)
+        elif status is FillStatus.CONFIRMED:
+            self._portfolio.confirm(fill, instrument)
+        self.write(SETTLED[status], order_id, {"fill_id": fill_id})
+        if status is FillStatus.VOIDED:
+            self._pay_again(market)
         return True
 
     def _pay_again(self, market: str) -> None:
@@ -244,25 +277,35 @@ class Blotter:
 
     def settled(self, entry: Entry, fill_id: str, status: FillStatus) -> None:
         """A booked fill was mined or became final; no effect when that is known."""
+        early = entry.early.get(fill_id)
         before = self._tracker.settle_fill(entry.order.id, fill_id, status)
         if before is None:
+            self._note_early(entry, fill_id, early)
             return
         if status is FillStatus.CONFIRMED:
             self._portfolio.confirm(before, entry.order.instrument)
-        self.write("confirm" if status is FillStatus.CONFIRMED else "mined", entry.order.id, {"fill_id": fill_id})
+        self.write(SETTLED[status], entry.order.id, {"fill_id": fill_id})
 
     def voided(self, entry: Entry, fill_id: str) -> None:
         """Undo a booked fill; no effect when it is unknown or undone already. Errors: InvalidOrderState."""
         order = entry.order
         before = order.status
+        early = entry.early.get(fill_id)
         fill = self._tracker.void_fill(order.id, fill_id)
         if fill is None:
+            self._note_early(entry, fill_id, early)
             return
         order.updated_ns = self._runtime.now_ns()
         self._portfolio.void(fill, order.instrument)
         self.write("void", order.id, {"fill_id": fill_id})
         self._publish(entry, E.VOID, before, fill=entry.fills[fill_id])
         self._pay_again(order.instrument.market)
+
+    def _note_early(self, entry: Entry, fill_id: str, before: FillStatus | None) -> None:
+        """News of a fill that was not reported yet: it counts when the fill comes, also after a restart."""
+        after = entry.early.get(fill_id)
+        if after is not before and after is not None:
+            self.write("early", entry.order.id, {"fill_id": fill_id, "status": after.value})
 
     def reported(self, entry: Entry, report: OrderReport) -> None:
         """The venue's answer to a question about one order: book missing fills, end UNKNOWN where the answer does."""
@@ -306,6 +349,11 @@ class Blotter:
             self._break(error)
             raise
         self.commit.kick()
+
+    def note(self, key: str, text: str) -> None:
+        """Keep a fact about the run beside the rows. Errors: JournalError, as `write`."""
+        if self._journal is not None:
+            self._journal.note(key, text)
 
     # --- pieces ---------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,14 @@
 """Journal rows of the engine: what each kind holds. Integers, text and booleans only, units in the key names.
 
 kind          body
-intent        the order (ORDER_KEYS), before it is handed to the venue
+intent        the order (order_row), before it is handed to the venue
 ack           venue_order_id, venue_ts_ns
 refuse        by ("ours", "venue"), error (class), reason; with the order's fields when there was no intent
 silence       call ("place", "cancel", "amend"), reason
 fill          fill_id, side, outcome, price_i, lots, cash_units, fee_units, liquidity, cause, evidence, row_seq, status,
               match, done, venue_ts_ns
 void mined confirm   fill_id
+early         fill_id, status: news of a fill that has not been reported yet
 cancel        status (when it was asked)
 cancel_refuse reason
 gone lapse    by, reason; with the order's fields when there was no intent
@@ -16,7 +17,7 @@ amend_ask amend   price_i, size_lots (None: unchanged)      amend_refuse   reaso
 resolve       market, payoff_i, received_units
 close         market, payoff_i (proposed), final (true: it waits to be redeemed)
 split merge   market, lots
-convert       markets (given as NO), lots
+convert       markets (given as NO), lots, event (all its markets), marks (market given -> YES price_i it left at)
 tick          market, tick_i
 kill          reason
 invalid       venue, reason: the venue said something impossible
@@ -34,10 +35,11 @@ Row = dict[str, Any]
 
 
 def order_row(entry: Entry) -> Row:
-    """Every field of an order that was decided before it was sent."""
+    """Every field of an order that was decided before it was sent; `worst_lots`, of an order that names money, is what it
+    counted as by the book of that moment."""
     order: Order = entry.order
     instrument = order.instrument
-    return {
+    row: Row = {
         "venue": instrument.venue,
         "market": instrument.market,
         "side": order.side.value,
@@ -52,6 +54,9 @@ def order_row(entry: Entry) -> Row:
         "tag": order.tag,
         "owner": entry.owner,
     }
+    if order.size_lots is None:
+        row["worst_lots"] = entry.ceiling_lots
+    return row
 
 
 def fill_row(fill: Fill, done: bool) -> Row:

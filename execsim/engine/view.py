@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol
 
@@ -59,6 +60,11 @@ class LiveView:
             known = ", ".join(list(self._instruments)[:5]) or "none"
             raise ConfigError(f"market {market!r} is not traded by any registered venue", f"known markets: {known}")
         return found
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Every market of the registered venues, by id."""
+        return self._instruments
 
     def find(self, market: str) -> Instrument | None:
         return self._instruments.get(market)

@@ -30,6 +30,7 @@ from execsim.market import Books
 from execsim.ports import FeedSink, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
 from execsim.tape.schema import COLUMNS, Flag, Kind
+from execsim.testing import MemoryJournal
 
 MS = 1_000_000
 START_NS = 1_000_000 * MS
@@ -153,6 +154,7 @@ class World:
         faults: Iterable[tuple[Pack, Schedule]] = (),
     ) -> None:
         self.runtime, self.tape = runtime, tape
+        self.journal = MemoryJournal()
         self.instruments = tuple(instruments)
         self.kernel = Replay(
             spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred, refill=refill
@@ -168,7 +170,9 @@ class World:
             self.exchange.faults.plan(pack, schedule)
         self.exchange.start()
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
-        self.engine = ExecutionEngine(EngineConfig(rate_limits=limits, enable_validation=validate), runtime)
+        self.engine = ExecutionEngine(
+            EngineConfig(rate_limits=limits, enable_validation=validate), runtime, self.journal
+        )
         self.engine.register_adapter(self.venue)
         names = [i.market for i in instruments]
         reader = KernelBooks(self.kernel, names)
@@ -184,11 +188,11 @@ class World:
     def fund(self, asset: Asset, units: int) -> None:
         """Money for the trader, at the venue and in the engine's portfolio."""
         self.venue.deposit(asset.name, units)
-        self.engine.portfolio.deposit(asset, units)
+        self.engine.deposit(asset, units)
 
     def split(self, market: str, lots: int) -> None:
         self.venue.split(market, lots)
-        self.engine.portfolio.split(market, lots)
+        self.engine.open_sets(market, lots)
 
 
 def _span(instrument: Instrument) -> MarketSpan:
