@@ -45,13 +45,13 @@ KEEP_ALL: Final = 2**62
 
 MOVES: Final[Mapping[str, OrderEvent]] = {
     "refuse": E.REFUSE, "silence": E.SILENCE, "cancel": E.ASK_CANCEL, "cancel_refuse": E.REFUSE, "gone": E.GONE,
-    "lapse": E.LAPSE, "found": E.FOUND,
+    "lapse": E.LAPSE, "found": E.FOUND, "done": E.DONE, "absent": E.ABSENT,
 }  # fmt: skip
 """Rows that say nothing but what happened to an order."""
-ENDS: Final = ("refuse", "silence", "gone", "lapse")
+ENDS: Final = ("refuse", "silence", "gone", "lapse", "absent")
 """Those whose reason becomes the order's."""
 STAGE_OF: Final = {kind: status for status, kind in SETTLED.items()}
-NO_STATE: Final = ("invalid", "orphan")
+NO_STATE: Final = ("invalid", "orphan", "retry", "reconcile", "breaker")
 """Rows that changed nothing when they were written."""
 
 
@@ -140,10 +140,11 @@ class _Fold:
         for market, lots in opening.sets.items():
             portfolio.split(market, lots)
         self._acts: dict[str, Callable[[JournalRow], None]] = {
-            "intent": self._intent, "ack": self._ack, "fill": self._fill, "void": self._settled, "mined": self._settled,
-            "confirm": self._settled, "early": self._settled, "amend_ask": self._amend, "amend": self._amend,
-            "amend_refuse": self._amend, "close": self._close, "resolve": self._resolve, "split": self._tokens,
-            "merge": self._tokens, "convert": self._tokens, "tick": self._tick, "kill": self._kill,
+            "intent": self._intent, "adopt": self._adopt, "replace": self._replace, "ack": self._ack, "fill": self._fill,
+            "void": self._settled, "mined": self._settled, "confirm": self._settled, "early": self._settled,
+            "amend_ask": self._amend, "amend": self._amend, "amend_refuse": self._amend, "close": self._close,
+            "resolve": self._resolve, "split": self._tokens, "merge": self._tokens, "convert": self._tokens,
+            "tick": self._tick, "kill": self._kill,
         }  # fmt: skip
         self._acts |= dict.fromkeys(MOVES, self._move) | dict.fromkeys(NO_STATE, lambda row: None)
 
@@ -173,6 +174,22 @@ class _Fold:
             order.reason = row.body["reason"]
         elif row.kind == "found":
             order.venue_order_id = row.body["venue_order_id"] or order.venue_order_id
+            entry.acknowledged = True
+        elif row.kind == "cancel":
+            entry.wants_cancel = True
+
+    def _adopt(self, row: JournalRow) -> None:
+        entry = self._track(row, self._instruments[row.body["market"]])
+        entry.intent_written = entry.acknowledged = True
+        entry.order.venue_order_id = row.body["venue_order_id"]
+        for event in (E.SEND, E.ACK):
+            self._tracker.move(entry, event)
+        entry.order.updated_ns = row.ts_ns
+
+    def _replace(self, row: JournalRow) -> None:
+        entry = self._entry(row)
+        if entry is not None:
+            entry.order.replaced_by = OrderId(row.body["by"])
 
     def _ack(self, row: JournalRow) -> None:
         entry = self._entry(row)
@@ -290,6 +307,7 @@ def order_of(row: JournalRow, instrument: Instrument) -> Order:
         body["created_ns"],
         body["created_ns"],
         tag=body["tag"],
+        replaces=body.get("replaces"),
     )
 
 

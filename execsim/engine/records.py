@@ -4,7 +4,7 @@ kind          body
 intent        the order (order_row), before it is handed to the venue
 ack           venue_order_id, venue_ts_ns
 refuse        by ("ours", "venue"), error (class), reason; with the order's fields when there was no intent
-silence       call ("place", "cancel", "amend"), reason
+silence       call ("place", "cancel", "amend", "reconcile"), reason
 fill          fill_id, side, outcome, price_i, lots, cash_units, fee_units, liquidity, cause, evidence, row_seq, status,
               match, done, venue_ts_ns
 void mined confirm   fill_id
@@ -13,6 +13,13 @@ cancel        status (when it was asked)
 cancel_refuse reason
 gone lapse    by, reason; with the order's fields when there was no intent
 found         venue_order_id
+done          (nothing): the venue says it is filled, and its fills are known
+absent        reason: the venue never had it
+replace       by: id of the order that takes its place
+adopt         the order (order_row), venue_order_id: placed by nobody here, ours from now on
+retry         call ("place", "cancel"), attempt, reason: it surely had no effect and is made again
+reconcile     venue, action (class), what: our books are made to say what the venue says
+breaker       venue, state ("open", "closed"), reason
 amend_ask amend   price_i, size_lots (None: unchanged)      amend_refuse   reason
 resolve       market, payoff_i, received_units
 close         market, payoff_i (proposed), final (true: it waits to be redeemed)
@@ -36,7 +43,7 @@ Row = dict[str, Any]
 
 def order_row(entry: Entry) -> Row:
     """Every field of an order that was decided before it was sent; `worst_lots`, of an order that names money, is what it
-    counted as by the book of that moment."""
+    counted as by the book of that moment, `replaces` the order in whose place it is put."""
     order: Order = entry.order
     instrument = order.instrument
     row: Row = {
@@ -56,6 +63,8 @@ def order_row(entry: Entry) -> Row:
     }
     if order.size_lots is None:
         row["worst_lots"] = entry.ceiling_lots
+    if order.replaces is not None:
+        row["replaces"] = order.replaces
     return row
 
 

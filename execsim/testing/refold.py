@@ -9,7 +9,7 @@ from execsim.core.order import OrderStatus
 from execsim.engine.fold import Folded, fold
 from execsim.engine.notes import market_text
 from execsim.engine.session import ExecutionEngine
-from execsim.engine.track import OrderTracker
+from execsim.engine.track import Entry, OrderTracker
 from execsim.ports import JournalRow
 
 
@@ -39,8 +39,13 @@ def _orders(tracker: OrderTracker, folded: Folded) -> Iterator[str]:
             yield f"order {name}: {order} with the engine, {found.order} by the journal"
         if entry.fills != found.fills or entry.early != found.early:
             yield f"order {name}: {entry.fills} {entry.early} with the engine, {found.fills} {found.early} by the journal"
-        if entry.owner != found.owner or (order.is_active and entry.ceiling_lots != found.ceiling_lots):
+        if _standing(entry) != _standing(found):
             yield f"order {name}: {entry} with the engine, {found} by the journal"
+
+
+def _standing(entry: Entry) -> tuple[object, ...]:
+    ceiling = entry.ceiling_lots if entry.order.is_active else 0
+    return entry.owner, ceiling, entry.intent_written, entry.sent_ns, entry.acknowledged, entry.wants_cancel
 
 
 def _money(engine: ExecutionEngine, folded: Folded) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -54,6 +54,17 @@ def spot(**changes: Any) -> Instrument:
     )
 
 
+MADE: list[Rig] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    """What a test leaves waiting (the engine asks on) ends with it."""
+    yield
+    while MADE:
+        MADE.pop().runtime.close()
+
+
 @dataclass
 class Rig:
     config: EngineConfig = field(default_factory=EngineConfig)
@@ -63,6 +74,7 @@ class Rig:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
 
     def __post_init__(self) -> None:
+        MADE.append(self)
         self.spot = spot()
         self.engine = ExecutionEngine(self.config, self.runtime, self.journal)
         self.venue = MockVenue("polymarket", [self.market], self.runtime, latency_ns=self.latency_ns)
