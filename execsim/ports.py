@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from execsim.core.errors import ConfigError
 from execsim.core.events import Depth, Top, Trade, VenueEvent
@@ -324,6 +324,16 @@ class BookView(Protocol):
     def in_gap(self, market: str) -> bool: ...
 
 
+class JournalRow(NamedTuple):
+    """One row as read back; `body` holds plain JSON values."""
+
+    seq: int
+    ts_ns: int
+    kind: str
+    order_id: str
+    body: dict[str, Any]
+
+
 class Journal(Protocol):
     """The append-only record of a run."""
 
@@ -345,6 +355,15 @@ class Journal(Protocol):
         """sha256 over the canonical rows so far."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class OrderArchive(Protocol):
+    """What a journal that can be asked about one order offers besides: where orders live on that memory let go of."""
+
+    def rows_of(self, order_id: OrderId) -> Sequence[JournalRow]:
+        """Every row of that order so far, in order, buffered ones included; empty when there is none. Blocks for one
+        look-up in an index. Errors: JournalError."""
 
 
 @dataclass(frozen=True, slots=True)

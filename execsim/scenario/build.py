@@ -440,11 +440,11 @@ def _fund(
             units = _exactly(assets[asset_name].amount, amount, f"venues.{name}.balances.{asset_name}")
             venue.deposit(asset_name, units)
             if asset_name in quotes:
-                engine.portfolio.deposit(assets[asset_name], units)
+                engine.deposit(assets[asset_name], units)
         for market_id, size in item.sets.items():
             lots = _set_lots(loaded, venue, market_id, size, f"venues.{name}.sets")
             venue.split(market_id, lots)
-            engine.portfolio.split(market_id, lots)
+            engine.open_sets(market_id, lots)
 
 
 def _set_lots(loaded: Loaded, venue: SimulatedVenue, market_id: str, size: Decimal, where: str) -> int:
