@@ -14,8 +14,8 @@ from execsim.scenario import model
 def watch_risk(
     item: model.Risk, folder: Path, engine: ExecutionEngine, runtime: Runtime, *kill_files: Path
 ) -> list[Task]:
-    """Start what the section asks for, as daemons; nothing where it asks for nothing. A kill file that is there already kills
-    before anybody can trade. `folder`: what its paths are relative to; `kill_files`: others a run has by itself."""
+    """Start what the section asks for, as daemons; nothing where it asks for nothing. A kill file that is there already
+    kills before anybody can trade. `folder`: what its paths are relative to; `kill_files`: others a run has by itself."""
     period_ns = max(1, int(item.watch_s * NS_PER_S))
     tasks = []
     if engine.guard.risk.acts:

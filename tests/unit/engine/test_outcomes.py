@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from execsim.core.errors import ConfigError, RiskRejected
 from execsim.core.instrument import Outcome
 from execsim.core.order import Order, OrderId, OrderType, Side
+from execsim.core.position import Position
 from execsim.engine import MaxOutcomeLoss, RiskEngine
 from execsim.engine.outcomes import Stake, worst_loss
 from execsim.engine.portfolio import Portfolio
@@ -51,10 +52,10 @@ def test_the_worst_is_the_worst_of_all_outcomes_and_all_ways_to_fill(make_binary
         portfolio.split(f"m{number}", sets * LOT)
         for side, outcome, cents, shares in done:
             position._book(side, outcome, shares * LOT, -side.sign * shares * cents * LOT // 100, 0)
-        stake = Stake()
-        stake.hold(position)
+        stake = Stake(instrument, position)
         for trade in open_orders:
-            stake.order(order_of(instrument, trade), trade[3] * LOT)
+            order = order_of(instrument, trade)
+            stake.order(order, trade[3] * LOT, order.book_side is Side.BUY)
         stakes.append(stake)
     found = worst_loss(stakes, range(len(stakes)), exclusive=len(stakes) > 1)
 
@@ -73,15 +74,20 @@ def test_the_worst_is_the_worst_of_all_outcomes_and_all_ways_to_fill(make_binary
 
 def test_an_order_without_a_price_counts_at_the_worst_there_is(make_binary: Any) -> None:
     market = make_binary()
-    stake = Stake()
-    stake.order(Order(OrderId("a"), market, Side.BUY, OrderType.MARKET, size_lots=3 * LOT), 3 * LOT)
-    stake.order(Order(OrderId("b"), market, Side.SELL, OrderType.MARKET, size_lots=2 * LOT), 2 * LOT)
-    stake.order(Order(OrderId("c"), market, Side.BUY, OrderType.MARKET, quote_amount=5, outcome=Outcome.NO), LOT)
+    stake = Stake(market)
+    stake.order(Order(OrderId("a"), market, Side.BUY, OrderType.MARKET, size_lots=3 * LOT), 3 * LOT, True)
+    stake.order(Order(OrderId("b"), market, Side.SELL, OrderType.MARKET, size_lots=2 * LOT), 2 * LOT, False)
+    stake.order(Order(OrderId("c"), market, Side.BUY, OrderType.MARKET, quote_amount=5, outcome=Outcome.NO), LOT, False)
     assert (stake.if_no, stake.if_yes) == (3 * LOT, 2 * LOT + 5)
 
 
-def test_who_has_paid_can_no_longer_pay() -> None:
-    stakes = [Stake(10, -1), Stake(50, -1), Stake(7, -1)]
+def test_who_has_paid_can_no_longer_pay(make_binary: Any) -> None:
+    stakes = []
+    for yes, no in ((10, -1), (50, -1), (7, -1)):
+        market = make_binary()
+        # tokens that pay 1 against money that was paid for them
+        stakes.append(Stake(market, Position(market, yes_lots=-yes - 1, cash=1)))
+        assert (stakes[-1].if_yes, stakes[-1].if_no) == (yes, no)
     assert worst_loss(stakes, range(3), exclusive=True) == 48
     assert worst_loss(stakes, [0, 2], exclusive=True) == 8
     assert worst_loss(stakes, [], exclusive=True) == -3
