@@ -154,6 +154,7 @@ class _Session:
             schedule_blindness(runtime, parts.kernel, loaded, market_grades(loaded))
         for name, venue in parts.venues.items():
             self._open(name, venue, tape)
+        watching = watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
         strategy = runtime.spawn(parts.strategy(self._context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
         if self._publisher is not None:
@@ -165,7 +166,6 @@ class _Session:
         period_ns = self._scenario.engine.calls.reconcile_ns
         if period_ns:
             runtime.spawn(parts.engine.reconciler.watch(period_ns), "reconciliation", daemon=True)
-        watching = watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
         await runtime.spawn((parts.agents or tape).run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
         for task in (sampler, *accruing, *watching):
