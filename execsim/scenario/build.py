@@ -416,7 +416,9 @@ def _venues(
         model = exchange_model(item.settlement, item.resolution, delay, events.get(name, ()), faults)
         profile = plugins.venue(name).profile
         rules = limit_rules(item.limits, profile, f"venues.{name}.limits")
-        model = dataclasses.replace(model, limits=rules, limits_enforced=item.limits.enforced)
+        model = dataclasses.replace(
+            model, limits=rules, limits_enforced=item.limits.enforced, ended_kept_max=scenario.engine.orders_kept_max
+        )
         book = None if made is None else _book(made, profile)
         exchange = Exchange(runtime, kernel, name, markets, profile, model, trace, book)
         for fault in faults:
@@ -485,6 +487,7 @@ def _engine_config(item: model.Engine) -> EngineConfig:
         validator=validator, rate_limits=limits, enable_risk_checks=item.enable_risk_checks,
         enable_validation=item.enable_validation, enable_metrics=item.enable_metrics,
         **item.calls.engine(),
+        orders_kept_max=item.orders_kept_max,
     )  # fmt: skip
 
 

@@ -61,7 +61,7 @@ class Tally:
         unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.get_active_orders())
         names = ("sent", "accepted", "rejected", "cancelled", "filled", "expired")
         counts = {name: self.counts[name] for name in names}
-        return {"submitted": len(engine.order_tracker.get_all_orders()), **counts, "unknown": unknown}
+        return {"submitted": engine.order_tracker.tracked, **counts, "unknown": unknown}
 
 
 def summarise(
@@ -265,6 +265,12 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
     quotes = list(dict.fromkeys(market.instrument.quote.name for market in parts.loaded.markets))
     if len(quotes) > 1:
         said.append(f"totals over {' and '.join(quotes)} count each as one dollar")
+    tracker = parts.engine.order_tracker
+    if tracker.tracked > tracker.count():
+        said.append(
+            f"tables and report show the last {tracker.count()} of {tracker.tracked} orders (engine.orders_kept_max); "
+            "`execsim journal export` has all of them"
+        )
     for name, venue in parts.venues.items():
         section = scenario.venues.get(name, model.Venue())
         said += [f"{name}: {sentence}" for sentence in unrealistic(section, venue.latency)]
