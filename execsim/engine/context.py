@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from execsim.core.errors import ConfigError, ExecError, JournalError, ValidationError
 from execsim.core.events import Depth, OrderUpdate, QueueMoved, Top, Trade
@@ -13,6 +13,8 @@ from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderReport, Or
 from execsim.core.position import Position
 from execsim.core.units import Number
 from execsim.engine.dispatch import quietly
+from execsim.engine.flatten import Flattened
+from execsim.engine.halt import Halt
 from execsim.engine.session import ExecutionEngine
 from execsim.engine.streams import Beat, UpdateStream
 from execsim.ports import BookView, Rng, Runtime, Stream, Task
@@ -106,6 +108,11 @@ class Context:
     def healthy(self, venue: str) -> bool:
         """Whether orders reach the venue, as far as we know: its circuit breaker is closed. Errors: VenueNotSupported."""
         return self._engine.healthy(venue)
+
+    @property
+    def halted(self) -> tuple[Halt, ...]:
+        """What keeps orders from passing, the strongest first; empty while everything may be traded (docs/risk.md)."""
+        return self._engine.halted
 
     def position(self, market: str) -> Position:
         """The account's live position in the market."""
@@ -239,6 +246,11 @@ class Context:
             raise
         return await self._engine.modify_order(order.id, price_i=price_i, size_lots=size_lots)
 
+    async def flatten(self, market: str | None = None) -> list[Flattened]:
+        """Cancel what is open in the market (None: in all of this strategy's) and close what the account holds there, halted
+        or not; returns what became of each market. Whoever still quotes opens it again: stop that first."""
+        return await self._engine.flatten(self.markets if market is None else market, owner=self.name)
+
     async def split(self, market: str, size: Number) -> None:
         """Turn cash into `size` full sets (YES and NO) of a binary market. Errors: ExecError; nothing happened then."""
         await self._engine.tokens.split(market, self.instrument(market).grid.lots(size))
@@ -258,6 +270,18 @@ class Context:
 
     async def sleep(self, ns: int) -> None:
         await self._runtime.sleep(ns)
+
+    def metric(
+        self, name: str, value: Number, kind: Literal["gauge", "counter", "histogram"] = "gauge", **labels: str
+    ) -> None:
+        """Show a number of this strategy to whoever watches the run: the metric strategy.NAME, labelled `strategy` with this
+        context's name and with `labels`. A gauge is set, a counter added to, a histogram counts amounts >= 0.
+
+        Errors: ConfigError for what cannot be exported, and for more than series.OWN_SERIES_MAX label sets in a run.
+        """
+        metrics = self._engine.metrics
+        if metrics.enabled:
+            metrics.own.record(name, value, kind, {**labels, "strategy": self.name})
 
     def spawn(self, coro: Coroutine[Any, Any, Any], name: str) -> Task:
         """Run a coroutine beside this one. Its failure ends the run."""

@@ -160,6 +160,7 @@ class Reconciler:
             self._adopt(action.report)
         elif isinstance(action, CancelStranger):
             route = self._routes[venue]
+            await blotter.commit.durable()
             await route.call("cancel_order", route.adapter.cancel_order(action.report.order_id))
 
     async def _ask_for(self, order_id: OrderId) -> None:

@@ -17,7 +17,6 @@ from execsim import plugins
 from execsim.core.errors import ConfigError, DataError, ValidationError
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import NS_PER_S, NS_PER_US, plain
-from execsim.engine.policies import PositionLimit
 from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
@@ -318,6 +317,8 @@ def join(
     venues |= _venues(scenario, loaded, runtime, kernel, latencies, tracer, made)
     for venue in venues.values():
         engine.register_adapter(venue)
+    for event in scenario.events:
+        engine.declare_event(event.markets)
     _fund(scenario, loaded, venues, engine)
     names = [market.id for market in loaded.markets]
     reader = KernelBooks(kernel, names)
@@ -439,11 +440,11 @@ def _fund(
             units = _exactly(assets[asset_name].amount, amount, f"venues.{name}.balances.{asset_name}")
             venue.deposit(asset_name, units)
             if asset_name in quotes:
-                engine.portfolio.deposit(assets[asset_name], units)
+                engine.deposit(assets[asset_name], units)
         for market_id, size in item.sets.items():
             lots = _set_lots(loaded, venue, market_id, size, f"venues.{name}.sets")
             venue.split(market_id, lots)
-            engine.portfolio.split(market_id, lots)
+            engine.open_sets(market_id, lots)
 
 
 def _set_lots(loaded: Loaded, venue: SimulatedVenue, market_id: str, size: Decimal, where: str) -> int:
@@ -483,6 +484,7 @@ def _engine_config(item: model.Engine) -> EngineConfig:
     return EngineConfig(
         validator=validator, rate_limits=limits, enable_risk_checks=item.enable_risk_checks,
         enable_validation=item.enable_validation, enable_metrics=item.enable_metrics,
+        **item.calls.engine(),
     )  # fmt: skip
 
 
@@ -497,7 +499,7 @@ def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     """A policy of the scenario itself must name one of its markets; a file may serve many scenarios."""
     policies = policies_of(item.policies, "risk")
     for index, policy in enumerate(policies):
-        if isinstance(policy, PositionLimit) and policy.market_id not in (None, *markets):
+        if policy.market_id not in (None, *markets):
             what = f"risk: policies[{index}].market_id: {policy.market_id!r} is not a market id"
             raise ConfigError(what, f"known: {', '.join(markets)}")
     if item.file is not None:

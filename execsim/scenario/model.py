@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Tag, ValidationErro
 
 from execsim.core.errors import ConfigError
 from execsim.scenario.agents import AgentsSection
+from execsim.scenario.calls import Calls
 from execsim.scenario.latency import Latencies, anchored_latencies, replace_legs
 from execsim.scenario.limits import Limits
 from execsim.scenario.section import Amount, Number, Section
@@ -147,11 +148,16 @@ class Engine(Section):
     size_bounds: dict[str, Bounds] = Field({}, description="market or venue -> smallest, largest size")
     price_bounds: dict[str, Bounds] = Field({}, description="market or venue -> lowest, highest price")
     rate_limits: dict[str, RateLimit] = Field({}, description="venue -> our own limit; else the venue's preset")
+    calls: Calls = Calls()
 
 
 class Risk(Section):
     file: str | None = Field(None, description="YAML, TOML or JSON with a `policies` list")
     policies: list[dict[str, Any]] = []
+    kill_file: str | None = Field(None, description="once this file exists the engine is killed (`execsim kill`)")
+    watch_s: Number = Field(
+        Decimal(1), gt=0, description="seconds of the run between two looks at losses, stale data and kill_file"
+    )
 
 
 class Profile(Data):
@@ -444,7 +450,7 @@ def anchored(scenario: Scenario, folder: Path) -> Scenario:
     held = scenario.strategy
     paths = {"file": at(held.file), "orders": at(held.orders)}
     strategy = held.model_copy(update={**paths, "profile": None if held.profile is None else moved(held.profile)})
-    risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file)})
+    risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file), "kill_file": at(scenario.risk.kill_file)})
     venues = {name: anchored_latencies(venue, lambda path: str(at(path))) for name, venue in scenario.venues.items()}
     return scenario.model_copy(update={"data": data, "venues": venues, "strategy": strategy, "risk": risk})
 
