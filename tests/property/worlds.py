@@ -27,7 +27,7 @@ from execsim.exchange import (
 from execsim.exchange.faults import Pack, Schedule
 from execsim.kernel import INFERRED_THROUGH, REFILL_NEVER, MarketSpan, QueueModel, Replay, RiskAverse
 from execsim.market import Books
-from execsim.ports import FeedSink, Runtime, VenueProfile
+from execsim.ports import FeedSink, Journal, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
 from execsim.tape.schema import COLUMNS, Flag, Kind
 
@@ -151,6 +151,7 @@ class World:
         cuts: Sequence[int] = (),
         model: ExchangeModel | None = None,
         faults: Iterable[tuple[Pack, Schedule]] = (),
+        journal: Journal | None = None,
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
@@ -168,7 +169,7 @@ class World:
             self.exchange.faults.plan(pack, schedule)
         self.exchange.start()
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
-        self.engine = ExecutionEngine(EngineConfig(rate_limits=limits, enable_validation=validate), runtime)
+        self.engine = ExecutionEngine(EngineConfig(rate_limits=limits, enable_validation=validate), runtime, journal)
         self.engine.register_adapter(self.venue)
         names = [i.market for i in instruments]
         reader = KernelBooks(self.kernel, names)
