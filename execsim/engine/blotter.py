@@ -21,7 +21,9 @@ from execsim.engine.commit import Committer
 from execsim.engine.metrics import (
     ACK_FILL,
     CANCELLED,
+    EXPIRED,
     FILLED,
+    FILLS,
     PLACED,
     RATE_LIMIT_HITS,
     REJECTED,
@@ -49,7 +51,7 @@ E = OrderEvent
 
 SETTLED: Final = {FillStatus.MINED: "mined", FillStatus.CONFIRMED: "confirm", FillStatus.VOIDED: "void"}
 """Row kinds of what becomes of a fill."""
-COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED}
+COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED, S.EXPIRED: EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,7 @@ class Blotter:
         price_i = fill.price_i if fill.outcome is Outcome.YES else instrument.one_i - fill.price_i
         self._view.saw_fill(instrument.market, price_i)
         self.write("fill", order.id, fill_row(fill, done or event is E.DONE))
+        self._metrics.add(FILLS, entry.labels)
         self._count_end(entry, before)
         if len(entry.fills) == 1 and entry.acked_ns is not None:
             self._metrics.stage(ACK_FILL, entry.labels, order.updated_ns - entry.acked_ns)

@@ -94,8 +94,6 @@ class Canceller:
             if turn is not None:
                 self._blotter.throttled(entry)
                 await turn.wait()
-            if self._blotter.commit.waits:
-                await self._blotter.commit.durable()
             if order.is_terminal:
                 cancelled = order.status is OrderStatus.CANCELLED
                 reason = order.reason or f"already {order.status}"

@@ -4,6 +4,7 @@ from execsim.journal.canonical import canonical_json, digest_of
 from execsim.journal.digest import HashJournal
 from execsim.journal.reader import discard, opened, read
 from execsim.journal.sqlite import BATCH_ROWS, SqliteJournal
+from execsim.journal.state import state_of
 from execsim.ports import JournalRow
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "discard",
     "opened",
     "read",
+    "state_of",
 ]

@@ -77,7 +77,8 @@ def _rows(path: Path) -> Iterator[JournalRow]:
 
 def _select(path: Path, db: sqlite3.Connection, query: str) -> Iterator[Any]:
     try:
-        yield from db.execute(query)
+        for row in db.execute(query):  # noqa: UP028 -- abandoned, `yield from` closes its cursor after the connection
+            yield row
     except sqlite3.Error as error:
         raise JournalError(str(path), f"cannot read: {error}") from error
 
