@@ -551,3 +551,12 @@ def test_unsettled_fills_are_asked_for_however_old() -> None:
     assert memory.since_ns == SECOND
     memory.heard(FillSettled("0", OrderId("a"), FillStatus.CONFIRMED, 0))
     assert memory.since_ns == (2_001 - 60) * SECOND
+
+
+def test_an_ack_after_the_end_opens_nothing() -> None:
+    memory = AccountMemory(0, ())
+    memory.heard(OrderGone(OrderId("a"), "x", False, 1))
+    for name in "ab":
+        memory.placed(OrderId(name))
+    assert memory.suspects([]) == ["b"]
+    assert memory.suspects([OrderId("b")]) == []
