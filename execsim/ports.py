@@ -123,6 +123,9 @@ class Runtime(Protocol):
     def pending(self, name: str) -> Pending[Any]:
         """A fresh unsettled result; `name` appears in the error when the run ends and it can no longer be settled."""
 
+    async def within(self, until_ns: int, work: Awaitable[T], late: BaseException) -> T:
+        """Await `work`; if it still waits at until_ns, `late` is raised where it waits."""
+
     async def blocking(self, fn: Callable[[], T]) -> T:
         """Run a blocking function (journal I/O). Virtual: inline. Wall: in a worker thread."""
 

@@ -122,6 +122,9 @@ class Order:
     reason: str = ""
     tag: str = ""
     voided_lots: int = 0
+    replaces: OrderId | None = None
+    """the order this one was placed for, where the venue cannot change one in place"""
+    replaced_by: OrderId | None = None
 
     @property
     def market(self) -> MarketId:

@@ -1,10 +1,15 @@
 """The one engine: validate, risk, track, throttle, journal, send; and the Context strategies are written on."""
 
+from execsim.engine.breaker import BreakerConfig, BreakerState
 from execsim.engine.context import Context
+from execsim.engine.inquiry import InquiryConfig
 from execsim.engine.metrics import Metrics
 from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
 from execsim.engine.portfolio import Portfolio, Totals
+from execsim.engine.recover import ReconcileConfig
+from execsim.engine.retry import RetryConfig
 from execsim.engine.risk import Policy, RiskContext, RiskDecision, RiskEngine
+from execsim.engine.route import RouteConfig
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiter, RateLimiterConfig
 from execsim.engine.track import OrderTracker
@@ -12,11 +17,14 @@ from execsim.engine.validate import Check, OrderValidator, Refusal, ValidatorCon
 from execsim.engine.view import EngineView
 
 __all__ = [
+    "BreakerConfig",
+    "BreakerState",
     "Check",
     "Context",
     "EngineConfig",
     "EngineView",
     "ExecutionEngine",
+    "InquiryConfig",
     "InventoryLimit",
     "KillSwitch",
     "Metrics",
@@ -27,10 +35,13 @@ __all__ = [
     "PositionLimit",
     "RateLimiter",
     "RateLimiterConfig",
+    "ReconcileConfig",
     "Refusal",
+    "RetryConfig",
     "RiskContext",
     "RiskDecision",
     "RiskEngine",
+    "RouteConfig",
     "Totals",
     "ValidatorConfig",
 ]

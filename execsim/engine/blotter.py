@@ -7,15 +7,16 @@ counted, journalled and published, and the order stays as it was.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from execsim.core.errors import ExecError, InvalidOrderState, InvalidResponse, JournalError, Reached
 from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Outcome
 from execsim.core.lifecycle import OrderEvent
-from execsim.core.order import TERMINAL, Fill, FillStatus, OrderReport, OrderStatus
+from execsim.core.order import TERMINAL, Fill, FillStatus, Order, OrderReport, OrderStatus
+from execsim.engine.breaker import BreakerState
 from execsim.engine.metrics import CANCELLED, FILLED, PLACED, RATE_LIMIT_HITS, REJECTED, RISK_REJECTIONS, Metrics
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.records import Row, fill_row, order_row
@@ -67,6 +68,10 @@ class Blotter:
         self.closed: dict[str, int] = {}
         """market -> payoff_i that is proposed or final, of markets that take no more orders"""
         self.invalid_responses = 0
+        self.on_unknown: Callable[[Entry], None] = lambda entry: None
+        """told when nobody answered about an order: somebody must ask"""
+        self.on_late_fill: Callable[[Entry, Fill], None] = lambda entry, fill: None
+        """told of a fill of an order that had ended"""
 
     def subscribe(
         self, fn: Callable[[OrderUpdate], None], *, owner: str | None = None, market: str | None = None
@@ -106,6 +111,7 @@ class Blotter:
             self._publish(entry, E.REFUSE, self._step(entry, E.REFUSE), error=error)
             raise
         entry.intent_written = True
+        entry.sent_ns = self._runtime.now_ns()
         self._metrics.add(PLACED, entry.labels)
         self._publish(entry, E.SEND, self._step(entry, E.SEND))
 
@@ -115,6 +121,7 @@ class Blotter:
         first = order.venue_order_id is None
         before = self._step(entry, E.ACK)
         order.venue_order_id = venue_order_id
+        entry.acknowledged = True
         self.write("ack", order.id, {"venue_order_id": venue_order_id, "venue_ts_ns": ts_ns})
         if first:
             self._metrics.latency(order.instrument.venue, order.updated_ns - order.created_ns)
@@ -141,6 +148,7 @@ class Blotter:
             self.impossible(entry, E.REFUSE, f"refused an order that is {status}: {error.message}")
 
     def ask_cancel(self, entry: Entry) -> None:
+        entry.wants_cancel = True
         row = {"status": entry.order.status.value}
         self._move(entry, E.ASK_CANCEL, "cancel", row)
 
@@ -210,6 +218,10 @@ class Blotter:
         if fill.id in entry.fills:
             self._known_fill(entry, fill)
             return False
+        if fill.status is FillStatus.VOIDED:
+            # heard of for the first time when it has already failed: booked and undone, so that its lots are known as gone
+            entry.early[fill.id] = FillStatus.VOIDED
+            fill = replace(fill, status=FillStatus.PROVISIONAL)
         before = order.status
         event = self._tracker.record_fill(fill, done)
         if event is None:
@@ -222,6 +234,8 @@ class Blotter:
         self.write("fill", order.id, fill_row(fill, event is E.DONE))
         self._count_end(entry, before)
         self._publish(entry, event, before, fill=fill)
+        if before in TERMINAL:
+            self.on_late_fill(entry, fill)
         self._pay_again(instrument.market)
         early = entry.early.pop(fill.id, None)
         if early is FillStatus.VOIDED:
@@ -257,17 +271,70 @@ class Blotter:
         self._publish(entry, E.VOID, before, fill=entry.fills[fill_id])
         self._pay_again(order.instrument.market)
 
-    def reported(self, entry: Entry, report: OrderReport) -> None:
-        """The venue's answer to a question about one order: book missing fills, end UNKNOWN where the answer does."""
-        order = entry.order
-        for fill in report.fills:
+    def recovered(self, entry: Entry, fills: Sequence[Fill]) -> None:
+        """Fills the venue named when it was asked: those we have not heard of are booked."""
+        for fill in fills:
             self.guard(entry, E.FILL, lambda fill=fill: self.filled(entry, fill, False))  # type: ignore[misc]
+
+    def reported(self, entry: Entry, report: OrderReport) -> None:
+        """The venue's answer to a question about one order, its fills booked already: end UNKNOWN where the answer does."""
+        order = entry.order
+        if report.filled_lots > order.filled_lots + order.voided_lots:
+            # fills we have not seen: without their prices there is nothing to book, so it stays as it is and is asked again
+            return
         if report.status in (S.CANCELLED, S.REJECTED, S.EXPIRED):
             self.gone(entry, report.status is S.EXPIRED, "the venue says it is gone")
-        elif order.status is S.UNKNOWN and report.status is not S.FILLED:
-            # FILLED with fills we have not seen stays UNKNOWN: without their prices there is nothing to book
-            order.venue_order_id = report.venue_order_id or order.venue_order_id
-            self._move(entry, E.FOUND, "found", {"venue_order_id": report.venue_order_id})
+        elif report.status is S.FILLED:
+            if order.status not in TERMINAL and order.voided_lots:
+                self.gone(entry, False, "the venue says it is filled, less what failed on chain")
+            elif order.status not in TERMINAL:
+                self.guard(entry, E.DONE, lambda: self._move(entry, E.DONE, "done", {}))
+        elif order.status is S.UNKNOWN:
+            self.found(entry, report)
+
+    def found(self, entry: Entry, report: OrderReport) -> None:
+        """The order is alive at the venue: -> WORKING, whatever we took it for."""
+        order = entry.order
+        order.venue_order_id = report.venue_order_id or order.venue_order_id
+        entry.acknowledged = True
+        self._move(entry, E.FOUND, "found", {"venue_order_id": report.venue_order_id})
+        if report.terms is not None and order.size_lots is not None:
+            # an amend nobody answered may have been carried out
+            self.amended(entry, report.terms.price_i, report.terms.size_lots)
+
+    def lost(self, entry: Entry, error: ExecError) -> None:
+        """The venue does not know an order that it had acknowledged: its fate is unknown."""
+        self._silence(entry, "reconcile", error)
+
+    def adopted(self, entry: Entry, report: OrderReport) -> None:
+        """An order nobody here placed is ours from now on: PENDING -> WORKING, as if it had been sent and acknowledged."""
+        order = entry.order
+        order.venue_order_id = report.venue_order_id
+        entry.intent_written = entry.acknowledged = True
+        self.write("adopt", order.id, {**order_row(entry), "venue_order_id": report.venue_order_id})
+        self._step(entry, E.SEND)
+        self._publish(entry, E.ACK, self._step(entry, E.ACK))
+
+    def absent(self, entry: Entry, reason: str) -> None:
+        """The venue never had the order, and all it says agrees: UNKNOWN -> REJECTED."""
+        entry.order.reason = reason
+        self._move(entry, E.ABSENT, "absent", {"reason": reason})
+
+    def replaced(self, entry: Entry, by: Order) -> None:
+        """The order is gone and `by` takes its place, as its amend asked for."""
+        entry.order.replaced_by = by.id
+        self.write("replace", entry.order.id, {"by": by.id})
+
+    def breaker(self, venue: str, state: BreakerState, reason: str) -> None:
+        """A venue's circuit breaker opened or closed."""
+        log.warning("%s: circuit breaker %s: %s", venue, state, reason)
+        self.write("breaker", "", {"venue": venue, "state": state.value, "reason": reason})
+
+    def repeated(self, entry: Entry, call: str, attempt: int, error: ExecError) -> None:
+        """A call that surely had no effect will be made again."""
+        if error.is_rate_limit:
+            self._metrics.add(RATE_LIMIT_HITS, entry.labels)
+        self.write("retry", entry.order.id, {"call": call, "attempt": attempt, "reason": error.message})
 
     def close(self, market: str, payoff_i: int, final: bool) -> None:
         """The market takes no more orders; `payoff_i` is proposed, or `final` and waits to be redeemed."""
@@ -330,6 +397,7 @@ class Blotter:
     def _silence(self, entry: Entry, call: str, error: ExecError) -> None:
         entry.order.reason = error.message
         self._move(entry, E.SILENCE, "silence", {"call": call, "reason": error.message}, error=error)
+        self.on_unknown(entry)
 
     def _move(self, entry: Entry, event: OrderEvent, kind: str, row: Row, *, error: ExecError | None = None) -> None:
         before = self._step(entry, event)

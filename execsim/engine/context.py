@@ -99,6 +99,10 @@ class Context:
             raise ConfigError(f"queue(percent={percent})", "a whole number from 1 to 100")
         return self._engine.watch_queue(order, percent)
 
+    def healthy(self, venue: str) -> bool:
+        """Whether orders reach the venue, as far as we know: its circuit breaker is closed. Errors: VenueNotSupported."""
+        return self._engine.healthy(venue)
+
     def position(self, market: str) -> Position:
         """The account's live position in the market."""
         return self._engine.get_position(market)

@@ -1,221 +1,73 @@
-"""The asynchronous half: orders, amends and cancels wait for their turn, are looked at once more, and go to the venue."""
+"""The asynchronous half of an order: it waits for its turn, is looked at once more, and goes to its venue."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
 from typing import Any
 
-from execsim.core.errors import (
-    ExecError,
-    ExecResult,
-    ExecTimeout,
-    InternalError,
-    InvalidOrderState,
-    InvalidResponse,
-    JournalError,
-    RateLimitExceeded,
-    ValidationError,
-)
-from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderStatus
+from execsim.core.errors import ExecError, ExecResult, InternalError, InvalidResponse, JournalError
+from execsim.core.order import OrderAck, OrderId, OrderStatus
 from execsim.engine.blotter import Blotter
 from execsim.engine.pipeline import Pipeline
-from execsim.engine.throttle import RateLimiter, Turn
-from execsim.engine.track import Entry, OrderTracker
-from execsim.ports import Pending, Runtime, VenueAdapter
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A venue and its two budgets (one where it counts them together): cancels never wait behind orders."""
-
-    adapter: VenueAdapter
-    orders: RateLimiter
-    cancels: RateLimiter
+from execsim.engine.route import Route, bug, unread
+from execsim.engine.throttle import Turn
+from execsim.engine.track import Entry
+from execsim.ports import Runtime
 
 
 class Dispatcher:
     """Carries tracked orders to their venues. `routes` by venue id."""
 
-    def __init__(self, runtime: Runtime, tracker: OrderTracker, blotter: Blotter, pipeline: Pipeline) -> None:
+    def __init__(self, runtime: Runtime, blotter: Blotter, pipeline: Pipeline) -> None:
         self.routes: dict[str, Route] = {}
         self._runtime = runtime
-        self._tracker = tracker
         self._blotter = blotter
         self._pipeline = pipeline
         self._turns: dict[OrderId, Turn] = {}
-        self._amending: set[OrderId] = set()
-        self._cancels: dict[OrderId, list[Pending[ExecResult[CancelAck]]]] = {}
 
     async def send(self, entry: Entry) -> OrderAck:
         """Throttle, recheck, journal the intent, hand over, wait for the answer. Errors: as ExecutionEngine.send."""
-        order = entry.order
-        route = self.routes[order.instrument.venue]
-        await self._turn(entry, route)
-        self._pipeline.recheck(entry)
+        route = self.routes[entry.order.instrument.venue]
+        await self.turn(entry, route)
+        self._recheck(entry, route)
         self._blotter.sending(entry)
-        try:
-            ack = await route.adapter.place_order(order)
-        except ExecError as error:
-            self._heed(route, error)
-            self._blotter.place_failed(entry, error)
-            raise
-        except Exception as error:
-            self._blotter.place_failed(entry, _unread(order, "place_order", error))
-            raise _bug(order, "place_order", error) from error
-        self._blotter.acked(entry, ack.venue_order_id, ack.ts_ns)
-        return ack
+        return await self._hand_over(entry, route)
 
     async def send_group(
         self, venue: str, group: list[tuple[int, Entry]], results: dict[int, ExecResult[OrderAck]]
     ) -> None:
-        """Send orders of one venue in one call, a token each; fills in `results` by index."""
+        """Send orders of one venue, a token each, in as many calls as its batches need, which are all under way at once;
+        fills in `results` by index."""
         route = self.routes[venue]
         ready: list[tuple[int, Entry]] = []
         for index, entry in group:
             try:
-                await self._turn(entry, route)
+                await self.turn(entry, route)
                 ready.append((index, entry))
             except ExecError as error:
                 results[index] = ExecResult(error=error)
         sent: list[tuple[int, Entry]] = []
         for index, entry in ready:
             try:
-                self._pipeline.recheck(entry)
+                self._recheck(entry, route)
                 self._blotter.sending(entry)
                 sent.append((index, entry))
             except JournalError:
                 raise
             except ExecError as error:
                 results[index] = ExecResult(error=error)
-        if not sent:
-            return
-        answers: list[OrderAck | Exception]
-        try:
-            answers = await route.adapter.place_batch([entry.order for _, entry in sent])
-        except Exception as error:
-            answers = [error] * len(sent)
-        if len(answers) != len(sent):
-            text = f"{len(answers)} answers to a batch of {len(sent)} orders"
-            answers = [InvalidResponse(venue, "batch", text)] * len(sent)
-        for (index, entry), answer in zip(sent, answers, strict=True):
-            if isinstance(answer, OrderAck):
-                self._blotter.acked(entry, answer.venue_order_id, answer.ts_ns)
-                results[index] = ExecResult(answer)
-                continue
-            refusal = answer if isinstance(answer, ExecError) else _unread(entry.order, "place_batch", answer)
-            self._heed(route, refusal)
-            self._blotter.place_failed(entry, refusal)
-            results[index] = ExecResult(error=refusal)
+        size = route.traits.batch_max
+        parts = [sent[start : start + size] for start in range(0, len(sent), size)]
+        works = [self._send_part(route, part, results) for part in parts]
+        await together(self._runtime, works, f"{venue} batch")
 
-    async def amend(self, entry: Entry, price_i: int | None, size_lots: int | None) -> OrderAck:
-        """Change price or total size in place. Errors: as ExecutionEngine.modify_order."""
-        order = entry.order
-        if order.id in self._amending:
-            raise InvalidOrderState(order.id, order.status.value, "modify while another modify is under way")
-        self._amending.add(order.id)
-        finished = False
-        try:
-            self._check_amend(entry, price_i, size_lots)
-            if size_lots is not None:
-                self._tracker.propose_size(entry, size_lots)
-            route = self.routes[order.instrument.venue]
-            await self._turn(entry, route)
-            self._check_amend(entry, price_i, size_lots)
-            self._blotter.ask_amend(entry, price_i, size_lots)
-            ack = await route.adapter.modify_order(order.id, price_i, size_lots)
-            finished = True
-        except JournalError:
-            raise
-        except ExecError as error:
-            finished = True
-            self._heed(self.routes[order.instrument.venue], error)
-            self._blotter.amend_failed(entry, error)
-            raise
-        except Exception as error:
-            finished = True
-            self._blotter.amend_failed(entry, _unread(order, "modify_order", error))
-            raise _bug(order, "modify_order", error) from error
-        finally:
-            self._amending.discard(order.id)
-            if not finished:
-                self._tracker.settle_size(entry, None)
-        self._blotter.amended(entry, price_i, size_lots)
-        return ack
+    def leave_turn(self, order_id: OrderId) -> None:
+        """An order that was cancelled before it was sent gives its place up."""
+        turn = self._turns.get(order_id)
+        if turn is not None:
+            turn.leave()
 
-    async def cancel(self, entry: Entry) -> CancelAck:
-        """Ask for a cancel, or wait for the answer to the one under way. Errors: as ExecutionEngine.cancel_order."""
-        waiters = self._cancels.get(entry.order.id)
-        if waiters is not None:
-            pending: Pending[ExecResult[CancelAck]] = self._runtime.pending(f"cancel of {entry.order.id}")
-            waiters.append(pending)
-            result: ExecResult[CancelAck] = await pending
-            return result.value
-        settled = self.ask_cancel(entry)
-        return settled if settled is not None else await self._send_cancel(entry)
-
-    def start_cancel(self, entry: Entry) -> None:
-        """As `cancel`, without waiting; a failure is published, not raised."""
-        order_id = entry.order.id
-        if order_id not in self._cancels and self.ask_cancel(entry) is None:
-            self._cancels[order_id] = []
-            self._runtime.spawn(quietly(self._send_cancel(entry)), f"cancel {order_id}")
-
-    def ask_cancel(self, entry: Entry) -> CancelAck | None:
-        """The synchronous half of a cancel: an answer when no venue is needed, None when it must be asked."""
-        order = entry.order
-        now_ns = self._runtime.now_ns()
-        if order.is_terminal:
-            return CancelAck(order.id, False, now_ns, f"already {order.status}")
-        if order.status is OrderStatus.PENDING:
-            self._blotter.cancel_unsent(entry)
-            turn = self._turns.get(order.id)
-            if turn is not None:
-                turn.leave()
-            return CancelAck(order.id, True, now_ns, order.reason)
-        self._blotter.ask_cancel(entry)
-        return None
-
-    async def _send_cancel(self, entry: Entry) -> CancelAck:
-        order = entry.order
-        venue = order.instrument.venue
-        route = self.routes[venue]
-        waiters = self._cancels.setdefault(order.id, [])
-        outcome: ExecResult[CancelAck] = ExecResult(
-            error=ExecTimeout(venue, "the task that asked for the cancel ended", "unknown")
-        )
-        try:
-            turn = route.cancels.enter(urgent=True)
-            if turn is not None:
-                self._blotter.throttled(entry)
-                await turn.wait()
-            if order.is_terminal:
-                cancelled = order.status is OrderStatus.CANCELLED
-                ack = CancelAck(order.id, cancelled, self._runtime.now_ns(), order.reason or f"already {order.status}")
-            else:
-                ack = await route.adapter.cancel_order(order.id)
-                self._blotter.cancel_done(entry, ack.cancelled, ack.reason)
-            outcome = ExecResult(ack)
-            return ack
-        except ExecError as error:
-            outcome = ExecResult(error=error)
-            self._blotter.cancel_failed(entry, error)
-            raise
-        except Exception as error:
-            outcome = ExecResult(error=_bug(order, "cancel_order", error))
-            self._blotter.cancel_failed(entry, _unread(order, "cancel_order", error))
-            raise _bug(order, "cancel_order", error) from error
-        finally:
-            self._cancels.pop(order.id, None)
-            for waiter in waiters:
-                waiter.set(outcome)
-
-    def _heed(self, route: Route, error: ExecError) -> None:
-        """A venue that says when to come back (Retry-After) gets no new order before; cancels are still tried."""
-        if isinstance(error, RateLimitExceeded) and error.args[0] != "ours" and error.retry_after_ns > 0:
-            route.orders.hold(self._runtime.now_ns() + error.retry_after_ns)
-
-    async def _turn(self, entry: Entry, route: Route) -> None:
+    async def turn(self, entry: Entry, route: Route) -> None:
         """Wait for a token. An order cancelled meanwhile leaves the queue without spending one."""
         order = entry.order
         unsent = order.status is OrderStatus.PENDING
@@ -235,19 +87,101 @@ class Dispatcher:
         finally:
             self._turns.pop(order.id, None)
 
-    def _check_amend(self, entry: Entry, price_i: int | None, size_lots: int | None) -> None:
-        order = entry.order
-        if order.status is not OrderStatus.WORKING or order.quote_amount is not None:
-            raise InvalidOrderState(order.id, order.status.value, "modify")
-        if price_i is None and size_lots is None:
-            raise ValidationError("amend", f"nothing to change in order {order.id}", "give a price or a size")
-        gone = order.filled_lots + order.voided_lots
-        if size_lots is not None and size_lots <= gone:
-            what = f"size {size_lots} lots is not above the {gone} already filled"
-            raise ValidationError("amend_size", what, "cancel the order instead")
-        size = order.size_lots if size_lots is None else size_lots
-        candidate = replace(order, price_i=order.price_i if price_i is None else price_i, size_lots=size)
-        self._pipeline.check_amend(entry, candidate)
+    def _recheck(self, entry: Entry, route: Route) -> None:
+        """Last look before sending. Errors: the refusal; the order has then ended."""
+        self._pipeline.recheck(entry)
+        if route.breaker.is_open:
+            error = route.breaker.refusal()
+            self._blotter.refuse(entry, error)
+            raise error
+
+    async def _send_part(
+        self, route: Route, part: list[tuple[int, Entry]], results: dict[int, ExecResult[OrderAck]]
+    ) -> None:
+        """One call of the venue: a batch, or the only order."""
+        if len(part) == 1:
+            index, entry = part[0]
+            results[index] = await self._result(entry, route)
+            return
+        answers: list[OrderAck | Exception]
+        try:
+            answers = await route.call("place_batch", route.adapter.place_batch([entry.order for _, entry in part]))
+        except Exception as error:
+            answers = [error] * len(part)
+        if len(answers) != len(part):
+            text = f"{len(answers)} answers to a batch of {len(part)} orders"
+            answers = [InvalidResponse(route.venue, "batch", text)] * len(part)
+        again: list[tuple[int, Entry, ExecError]] = []
+        for (index, entry), answer in zip(part, answers, strict=True):
+            if isinstance(answer, OrderAck):
+                self._blotter.acked(entry, answer.venue_order_id, answer.ts_ns)
+                results[index] = ExecResult(answer)
+                continue
+            refusal = answer if isinstance(answer, ExecError) else unread(entry.order, "place_batch", answer)
+            again.append((index, entry, refusal))
+
+        async def retried(index: int, entry: Entry, refusal: ExecError) -> None:
+            results[index] = await self._result(entry, route, refusal)
+
+        await together(self._runtime, [retried(*one) for one in again], f"{route.venue} batch, again")
+
+    async def _result(self, entry: Entry, route: Route, failed: ExecError | None = None) -> ExecResult[OrderAck]:
+        try:
+            return ExecResult(await self._hand_over(entry, route, failed))
+        except (JournalError, InternalError):
+            raise
+        except ExecError as error:
+            return ExecResult(error=error)
+
+    async def _hand_over(self, entry: Entry, route: Route, failed: ExecError | None = None) -> OrderAck:
+        """Call the venue, again where that is allowed (`failed`: what a first call came to), and book the answer."""
+        order, attempt, error = entry.order, 0, failed
+        while True:
+            attempt += 1
+            if error is None:
+                try:
+                    ack = await route.call("place_order", route.adapter.place_order(order))
+                    break
+                except ExecError as refusal:
+                    error = refusal
+                except Exception as fault:
+                    self._blotter.place_failed(entry, unread(order, "place_order", fault))
+                    raise bug(order, "place_order", fault) from fault
+            if not await self._again(entry, route, error, attempt):
+                self._blotter.place_failed(entry, error)
+                raise error
+            error = None
+        self._blotter.acked(entry, ack.venue_order_id, ack.ts_ns)
+        return ack
+
+    async def _again(self, entry: Entry, route: Route, error: ExecError, attempt: int) -> bool:
+        """Wait until the call may be made once more; False when it may not, or is no longer wanted."""
+        if not self._wanted(entry, route):
+            return False
+        pause_ns = route.retry.pause_ns(error, attempt, entry.sent_ns)
+        if pause_ns is None:
+            return False
+        self._blotter.repeated(entry, "place", attempt, error)
+        await self._runtime.sleep(pause_ns)
+        if not self._wanted(entry, route):
+            return False
+        await self.turn(entry, route)
+        return self._wanted(entry, route)
+
+    def _wanted(self, entry: Entry, route: Route) -> bool:
+        """Whether an order the venue has not got may still be sent."""
+        if entry.order.status is not OrderStatus.SUBMITTING or entry.wants_cancel or route.breaker.is_open:
+            return False
+        return self._pipeline.objection(entry) is None
+
+
+async def together(runtime: Runtime, works: list[Coroutine[Any, Any, None]], name: str) -> None:
+    """Run several at once; the first runs in this task."""
+    tasks = [runtime.spawn(work, f"{name} {index}") for index, work in enumerate(works[1:], 1)]
+    if works:
+        await works[0]
+    for task in tasks:
+        await task.join()
 
 
 async def quietly(work: Coroutine[Any, Any, Any]) -> None:
@@ -258,16 +192,3 @@ async def quietly(work: Coroutine[Any, Any, Any]) -> None:
         raise
     except ExecError:
         return
-
-
-def _what(order: Order, call: str, error: BaseException) -> str:
-    return f"{call} of the {order.instrument.venue} adapter raised {type(error).__name__}: {error}"
-
-
-def _unread(order: Order, call: str, error: BaseException) -> InvalidResponse:
-    """An adapter that fails by itself says nothing of the order: its fate is unknown, not refused."""
-    return InvalidResponse(order.instrument.venue, "adapter", _what(order, call, error))
-
-
-def _bug(order: Order, call: str, error: BaseException) -> InternalError:
-    return InternalError(_what(order, call, error))

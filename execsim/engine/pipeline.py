@@ -71,19 +71,28 @@ class Pipeline:
             raise ValidationError("cancelled", f"order {order.id} was cancelled before it was sent")
         if order.status is not OrderStatus.PENDING:
             raise InvalidOrderState(order.id, order.status.value, "send")
-        error: ExecError | None = None
-        if self._blotter.broken is not None:
-            error = self._blotter.broken
-        elif self.kill_reason is not None:
-            error = self._killed()
-        elif order.instrument.market in self._blotter.closed:
-            error = self._closed(order)
-        elif order.expire_ns is not None and order.expire_ns <= self._view.now_ns():
+        error = self.objection(entry)
+        if isinstance(error, ValidationError) and error.rule == "expired":
             self._blotter.lapse_unsent(entry)
-            raise ValidationError("expired", f"order {order.id} expired before it was sent", "give it more time")
+            raise error
         if error is not None:
             self._blotter.refuse(entry, error)
             raise error
+
+    def objection(self, entry: Entry) -> ExecError | None:
+        """Why a tracked order must not be sent now; None if it may."""
+        order = entry.order
+        error = self._objects(order)
+        if error is None and order.expire_ns is not None and order.expire_ns <= self._view.now_ns():
+            error = ValidationError("expired", f"order {order.id} expired before it was sent", "give it more time")
+        return error
+
+    def _objects(self, order: Order) -> ExecError | None:
+        if self._blotter.broken is not None:
+            return self._blotter.broken
+        if self.kill_reason is not None:
+            return self._killed()
+        return self._closed(order) if order.instrument.market in self._blotter.closed else None
 
     def check_amend(self, entry: Entry, candidate: Order) -> None:
         """Judge an amend: `candidate` is the order as it would be. Errors: the refusal; the order stays as it is."""

@@ -4,7 +4,7 @@ kind          body
 intent        the order (ORDER_KEYS), before it is handed to the venue
 ack           venue_order_id, venue_ts_ns
 refuse        by ("ours", "venue"), error (class), reason; with the order's fields when there was no intent
-silence       call ("place", "cancel", "amend"), reason
+silence       call ("place", "cancel", "amend", "reconcile"), reason
 fill          fill_id, side, outcome, price_i, lots, cash_units, fee_units, liquidity, cause, evidence, row_seq, status,
               match, done, venue_ts_ns
 void mined confirm   fill_id
@@ -12,6 +12,13 @@ cancel        status (when it was asked)
 cancel_refuse reason
 gone lapse    by, reason; with the order's fields when there was no intent
 found         venue_order_id
+done          (nothing): the venue says it is filled, and its fills are known
+absent        reason: the venue never had it
+replace       by: id of the order that takes its place
+adopt         the order (ORDER_KEYS), venue_order_id: placed by nobody here, ours from now on
+retry         call ("place", "cancel"), attempt, reason: it surely had no effect and is made again
+reconcile     venue, action (class), what: our books are made to say what the venue says
+breaker       venue, state ("open", "closed"), reason
 amend_ask amend   price_i, size_lots (None: unchanged)      amend_refuse   reason
 resolve       market, payoff_i, received_units
 close         market, payoff_i (proposed), final (true: it waits to be redeemed)

@@ -8,10 +8,9 @@ an OrderUpdate, refusals of ours included.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 from execsim.core.errors import (
     ConfigError,
@@ -23,18 +22,24 @@ from execsim.core.errors import (
 )
 from execsim.core.events import OrderUpdate, QueueMoved
 from execsim.core.instrument import Instrument
-from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus, Side
 from execsim.core.position import Position
+from execsim.engine.amends import Amender
 from execsim.engine.blotter import Blotter
-from execsim.engine.dispatch import Dispatcher, Route, quietly
+from execsim.engine.cancels import Canceller
+from execsim.engine.dispatch import Dispatcher, quietly, together
 from execsim.engine.inbox import Inbox
+from execsim.engine.inquiry import Inquiry, InquiryConfig
 from execsim.engine.metrics import Metrics
 from execsim.engine.pipeline import Pipeline
 from execsim.engine.policies import KillSwitch
 from execsim.engine.portfolio import Portfolio
+from execsim.engine.reconcile import Action
+from execsim.engine.recover import ReconcileConfig, Reconciler
 from execsim.engine.risk import RiskEngine
+from execsim.engine.route import Route, RouteConfig
 from execsim.engine.streams import UpdateStream
-from execsim.engine.throttle import RateLimiter, RateLimiterConfig
+from execsim.engine.throttle import RateLimiterConfig
 from execsim.engine.tokens import Tokens
 from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
@@ -56,6 +61,9 @@ class EngineConfig:
     enable_validation: bool = True
     enable_metrics: bool = True
     orders_kept_max: int = 1_000_000
+    calls: RouteConfig = field(default_factory=RouteConfig)
+    inquiry: InquiryConfig = field(default_factory=InquiryConfig)
+    reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
 
 
 class ExecutionEngine:
@@ -74,7 +82,19 @@ class ExecutionEngine:
         self._pipeline = Pipeline(
             self._validator, config.enable_risk_checks, self.order_tracker, self.blotter, self.view
         )
-        self._dispatch = Dispatcher(runtime, self.order_tracker, self.blotter, self._pipeline)
+        self._dispatch = Dispatcher(runtime, self.blotter, self._pipeline)
+        self._cancels = Canceller(runtime, self.blotter, self._dispatch)
+        self.inquiry = Inquiry(runtime, self._dispatch.routes, self.blotter, config.inquiry, self._cancels.found)
+        self._amends = Amender(
+            runtime, self.order_tracker, self.blotter, self._pipeline, self._dispatch, self._cancels, self.inquiry,
+            self.new_order_id,
+        )  # fmt: skip
+        self.reconciler = Reconciler(
+            runtime, self._dispatch.routes, self.order_tracker, self.portfolio, self.blotter, self.view, self.inquiry,
+            self._cancels, config.reconcile,
+        )  # fmt: skip
+        self.blotter.on_unknown = self.inquiry.start
+        self.blotter.on_late_fill = self._amends.late_fill
         self.tokens = Tokens(self._dispatch.routes, self.blotter, self.portfolio, self.view, self.marks)
         self._id_prefix = f"{runtime.rng('order-ids').raw() & 0xFFFFFFFF:08x}"
         self._ids = 0
@@ -98,9 +118,7 @@ class ExecutionEngine:
             self.view.register(instrument)
             self.portfolio.open(instrument)
         limits = self.config.rate_limits.get(venue) or RateLimiterConfig.preset(venue)
-        orders = RateLimiter(limits, self.runtime, f"{venue} orders")
-        cancels = orders if limits.shared else RateLimiter(limits, self.runtime, f"{venue} cancels")
-        self._dispatch.routes[venue] = Route(adapter, orders, cancels)
+        self._dispatch.routes[venue] = Route(self.runtime, adapter, limits, self.config.calls, self.blotter.breaker)
         self.view.venues.append(venue)
         adapter.events(partial(self.inbox.hear, venue))
 
@@ -164,7 +182,8 @@ class ExecutionEngine:
         return await self._dispatch.send(self._pipeline.begin(order, owner))
 
     async def submit_batch(self, orders: Sequence[Order], *, owner: str = "") -> list[ExecResult[OrderAck]]:
-        """Submit several; one call of the adapter a venue, one token an order. Results in the order given."""
+        """Submit several, in batches of the size each venue takes, one token an order. Results in the order given: one
+        that is refused does not stop the others."""
         results: dict[int, ExecResult[OrderAck]] = {}
         groups: dict[str, list[tuple[int, Entry]]] = {}
         for index, order in enumerate(orders):
@@ -173,20 +192,20 @@ class ExecutionEngine:
                 groups.setdefault(order.instrument.venue, []).append((index, entry))
             except ExecError as error:
                 results[index] = ExecResult(error=error)
-        await self._together(
-            [self._dispatch.send_group(venue, group, results) for venue, group in groups.items()], "batch"
-        )
+        works = [self._dispatch.send_group(venue, group, results) for venue, group in groups.items()]
+        await together(self.runtime, works, "batch")
         return [results[index] for index in range(len(orders))]
 
     async def modify_order(
         self, order_id: OrderId, *, price_i: int | None = None, size_lots: int | None = None
     ) -> OrderAck:
-        """Change price or total size in place. A larger size counts as open at once.
+        """Change price or total size: in place where the venue can (a larger size then counts as open at once), else by
+        cancelling it and placing another, whose id the ack and the order's `replaced_by` name.
 
-        Errors: OrderNotFound; InvalidOrderState unless WORKING; the refusal of a check or of the venue (order as it
-        was); nobody answered: UNKNOWN.
+        Errors: OrderNotFound; InvalidOrderState unless WORKING, or when it ended before it could be replaced; the refusal of
+        a check or of the venue (the order is as it was; a refused replacement leaves none); nobody answered: UNKNOWN.
         """
-        return await self._dispatch.amend(self.order_tracker.entry(order_id), price_i, size_lots)
+        return await self._amends.amend(self.order_tracker.entry(order_id), price_i, size_lots)
 
     def reject_modify(self, order: Order, error: ExecError) -> None:
         """Record a modify that could not be built: the order is as it was, an OrderUpdate says why."""
@@ -198,18 +217,24 @@ class ExecutionEngine:
         A finished order gives CancelAck(cancelled=False); asking twice waits for the first answer.
         Errors: OrderNotFound; what the venue said; nobody answered: UNKNOWN.
         """
-        return await self._dispatch.cancel(self.order_tracker.entry(order_id))
+        return await self._cancels.cancel(self.order_tracker.entry(order_id))
 
-    async def cancel_all(self, market: str | None = None, venue: str | None = None) -> list[ExecResult[CancelAck]]:
-        """Cancel every active order (of a market, of a venue), all asked for at once. Errors: VenueNotSupported."""
+    async def cancel_all(
+        self, market: str | None = None, venue: str | None = None, side: Side | None = None
+    ) -> list[ExecResult[CancelAck]]:
+        """Cancel every active order (of a market, a venue, a side), all asked for at once. Errors: VenueNotSupported."""
         if venue is not None and venue not in self._dispatch.routes:
             raise VenueNotSupported(venue, ", ".join(self._dispatch.routes))
-        orders = [o for o in self.get_active_orders(market) if venue is None or o.instrument.venue == venue]
+        orders = [
+            order
+            for order in self.get_active_orders(market)
+            if venue in (None, order.instrument.venue) and side in (None, order.side)
+        ]
         results: dict[int, ExecResult[CancelAck]] = {}
 
         async def cancel(index: int, entry: Entry) -> None:
             try:
-                results[index] = ExecResult(await self._dispatch.cancel(entry))
+                results[index] = ExecResult(await self._cancels.cancel(entry))
             except (JournalError, InternalError):
                 raise
             except ExecError as error:
@@ -219,17 +244,18 @@ class ExecutionEngine:
         for index, order in enumerate(orders):
             entry = self.order_tracker.entry(order.id)
             # what was never sent is cancelled before anything else moves
-            if order.status is OrderStatus.PENDING:
-                results[index] = ExecResult(self._dispatch.ask_cancel(entry))
+            unsent = self._cancels.ask(entry) if order.status is OrderStatus.PENDING else None
+            if unsent is not None:
+                results[index] = ExecResult(unsent)
             else:
                 asking.append(cancel(index, entry))
-        await self._together(asking, "cancel all")
+        await together(self.runtime, asking, "cancel all")
         return [results[index] for index in range(len(orders))]
 
     def start_cancel(self, order: Order) -> None:
         """Ask for a cancel without waiting; the outcome comes as an OrderUpdate. No effect on a finished order or one
         whose cancel is under way. Errors: OrderNotFound."""
-        self._dispatch.start_cancel(self.order_tracker.entry(order.id))
+        self._cancels.start(self.order_tracker.entry(order.id))
 
     def kill(self, reason: str) -> None:
         """From now on only cancels pass, and everything open is cancelled. Final for this engine."""
@@ -252,9 +278,25 @@ class ExecutionEngine:
         order = entry.order
         if order.status is OrderStatus.PENDING or order.is_terminal:
             return order.status
-        route = self._dispatch.routes[order.instrument.venue]
-        self.blotter.reported(entry, await route.adapter.get_order_status(order_id))
+        await self.inquiry.ask(entry)
         return order.status
+
+    async def reconcile(self, venue: str | None = None) -> list[Action]:
+        """Compare our books with what a venue (every venue) says, and mend ours; returns what was done, in sentences when
+        printed. Errors: VenueNotSupported; JournalError."""
+        if venue is not None and venue not in self._dispatch.routes:
+            raise VenueNotSupported(venue, ", ".join(self._dispatch.routes))
+        done: list[Action] = []
+        for name in [venue] if venue is not None else list(self._dispatch.routes):
+            done += await self.reconciler.reconcile(name)
+        return done
+
+    def healthy(self, venue: str) -> bool:
+        """Whether the venue's circuit breaker lets orders through. Errors: VenueNotSupported."""
+        route = self._dispatch.routes.get(venue)
+        if route is None:
+            raise VenueNotSupported(venue, ", ".join(self._dispatch.routes))
+        return not route.breaker.is_open
 
     def record_fill(self, fill: Fill, done: bool = False) -> bool:
         """Book a fill by hand; False when its id is known. Errors: OrderNotFound, InvalidOrderState (not booked)."""
@@ -294,11 +336,3 @@ class ExecutionEngine:
         """`send` in a task of its own; refusals are published, not raised."""
         work = self._dispatch.send(self.order_tracker.entry(order.id))
         self.runtime.spawn(quietly(work), f"send {order.id}")
-
-    async def _together(self, works: list[Coroutine[Any, Any, None]], name: str) -> None:
-        """Run several at once; the first runs in this task."""
-        tasks = [self.runtime.spawn(work, f"{name} {index}") for index, work in enumerate(works[1:], 1)]
-        if works:
-            await works[0]
-        for task in tasks:
-            await task.join()

@@ -7,8 +7,8 @@ from typing import cast
 
 from execsim.core.errors import ValidationError, VenueNotSupported
 from execsim.engine.blotter import Blotter
-from execsim.engine.dispatch import Route
 from execsim.engine.portfolio import Portfolio
+from execsim.engine.route import Route
 from execsim.engine.view import LiveView
 from execsim.ports import TokenDesk
 

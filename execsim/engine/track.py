@@ -34,6 +34,11 @@ class Entry:
     labels: tuple[str, str, str]
     counted_lots: int = 0
     intent_written: bool = False
+    sent_ns: int = 0
+    acknowledged: bool = False
+    """the venue has said that it has the order"""
+    wants_cancel: bool = False
+    """a cancel was asked for: if the order proves to be alive after all, it is asked for again"""
     fills: dict[str, Fill] = field(default_factory=dict)
     early: dict[str, FillStatus] = field(default_factory=dict)
     """what the venue said of fills it has not reported yet: news may overtake one another"""
@@ -66,6 +71,15 @@ class OrderTracker:
         self._entries[order.id] = entry
         self._recount(entry)
         return entry
+
+    def knows(self, order_id: OrderId) -> bool:
+        """Whether an order of this id was ever tracked here."""
+        return order_id in self._entries
+
+    def has_fill(self, order_id: OrderId, fill_id: str) -> bool:
+        """Whether this fill of an order was booked."""
+        entry = self._entries.get(order_id)
+        return entry is not None and fill_id in entry.fills
 
     def find(self, order_id: OrderId) -> Entry | None:
         return self._entries.get(order_id)

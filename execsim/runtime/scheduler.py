@@ -6,7 +6,7 @@ They differ in who moves time and who steps a ready task: SimPy (virtual.py) or 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from execsim.core.errors import ConfigError
@@ -87,6 +87,14 @@ class Scheduler(ABC):
 
     def pending(self, name: str) -> Pending[Any]:
         return Pending(self, name)
+
+    async def within(self, until_ns: int, work: Awaitable[T], late: BaseException) -> T:
+        """Await `work`; if it still waits at until_ns, `late` is raised where it waits."""
+        timer = self.call_at(until_ns, self.running().interrupt, late)
+        try:
+            return await work
+        finally:
+            timer.cancel()
 
     def rng(self, name: str) -> Stream:
         return self._streams.stream(name)

@@ -21,11 +21,11 @@ class Task:
 
     __slots__ = (
         "__name__",
-        "_cancelled",
         "_coro",
         "_ended",
         "_parked",
         "_scheduler",
+        "_thrown",
         "daemon",
         "done",
         "foreign",
@@ -54,7 +54,8 @@ class Task:
         """wall: the asyncio future of the current wait"""
         self._scheduler = scheduler
         self._coro = coro
-        self._cancelled = False
+        self._thrown: BaseException | None = None
+        """raised at the wait by the next step"""
         self._parked = False
         self._ended: Pending[None] | None = None
 
@@ -68,9 +69,9 @@ class Task:
         scheduler.ready -= 1
         scheduler.current = scheduler.last = self
         try:
-            if self._cancelled:
-                self._cancelled = False
-                yielded = self._coro.throw(Cancelled())
+            if self._thrown is not None:
+                thrown, self._thrown = self._thrown, None
+                yielded = self._coro.throw(thrown)
             else:
                 yielded = self._coro.send(None)
             while yielded is not PARK:
@@ -112,15 +113,23 @@ class Task:
 
     def about_to_wait(self, what: object) -> None:
         """Called by every wait before it gives way: a task that cancelled itself learns it here."""
-        if self._cancelled:
-            self._cancelled = False
-            raise Cancelled
+        if self._thrown is not None:
+            thrown, self._thrown = self._thrown, None
+            raise thrown
         self.waits_for = what
 
     def cancel(self) -> None:
         """Settle the current wait as cancelled (a running task: its next wait). No effect on a finished task."""
         if not self.done:
-            self._cancelled = True
+            self._thrown = Cancelled()
+            self._scheduler.disown(self)
+            self.wake()
+
+    def interrupt(self, error: BaseException) -> None:
+        """Raise `error` at the current wait. No effect on a task that does not wait any more: what it waited for came
+        first."""
+        if self._parked and self._thrown is None:
+            self._thrown = error
             self._scheduler.disown(self)
             self.wake()
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from execsim.core.errors import NetworkError, OrderNotFound
-from execsim.core.order import OrderStatus
 from execsim.core.units import NS_PER_S
 from execsim.engine.context import Context
 from execsim.exchange import Sampler, SimulatedVenue, TapeMarket
@@ -32,7 +29,8 @@ from execsim.tape.merge import merged
 DRAIN_NS: Final = 10 * NS_PER_S
 """Virtual time after the last row in which answers on their way still arrive."""
 SETTLE_ROUNDS_MAX: Final = 400
-"""Rounds of DRAIN_NS that a run's end waits for the chain: longer than the slowest settlement a scenario may ask for."""
+"""Rounds of DRAIN_NS that a run's end waits for the chain and for the fate of orders: longer than the slowest settlement a
+scenario may ask for."""
 LOOK_NS: Final = NS_PER_S
 """How often the book of an agents' market is looked at for its stylised facts."""
 SAMPLES: Final = 2_000
@@ -201,17 +199,13 @@ class _Session:
         return max(ends)
 
     async def _settle(self) -> None:
-        """Let what is on its way to the chain end, and ask about orders of which nobody said how they ended."""
+        """Let what is on its way to the chain end, and the engine find out how orders ended of which nobody said so."""
         engine, runtime = self._parts.engine, self._runtime
         for _ in range(SETTLE_ROUNDS_MAX):
             chains = [venue.exchange.chain for venue in self._parts.venues.values()]
-            if not any(chain is not None and chain.pending for chain in chains):
+            if not engine.inquiry.open and not any(chain is not None and chain.pending for chain in chains):
                 break
             await runtime.sleep(DRAIN_NS)
-        for order in engine.get_active_orders():
-            if order.status is OrderStatus.UNKNOWN:
-                with suppress(OrderNotFound, NetworkError):
-                    await engine.get_status(order.id)
 
     def _schedule_resolutions(self) -> None:
         """Payouts the scenario knows and the tape does not: at the venue at their time, to us a feed latency later."""

@@ -16,7 +16,7 @@ from execsim.engine.session import ExecutionEngine
 from execsim.exchange.resting import VenueOrder
 from execsim.exchange.venue import SimulatedVenue
 
-NEVER_BOOKED = (OrderStatus.REJECTED, OrderStatus.UNKNOWN, OrderStatus.CANCELLED, OrderStatus.EXPIRED)
+NEVER_BOOKED = (OrderStatus.REJECTED, OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 """How an order may stand with us that the venue has never booked."""
 
 
@@ -49,7 +49,7 @@ def _orders(engine: ExecutionEngine, venues: Mapping[str, SimulatedVenue]) -> It
         if booked is None:
             if order.status not in NEVER_BOOKED:
                 yield f"order {order.id}: {order.status} with us, never booked at the venue"
-        elif order.status is not booked.status and order.status is not OrderStatus.UNKNOWN:
+        elif order.status is not booked.status:
             yield f"order {order.id}: {order.status} with us, {booked.status} at the venue"
         elif booked.is_open:
             yield f"order {order.id}: still open at the venue"

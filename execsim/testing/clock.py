@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -69,17 +69,24 @@ class _Task:
         self.result: Any = None
         self._ended = _Pending(runtime, f"end of {name}")
         self._waits_for: _Pending | None = None
-        self._cancelled = False
+        self._thrown: BaseException | None = None
 
     @property
     def waits_for(self) -> str:
         return self._waits_for.name if self._waits_for is not None else "its turn"
 
     def cancel(self) -> None:
-        if self.done or self._cancelled:
-            return
-        self._cancelled = True
-        if self._waits_for is not None:
+        if not self.done and not isinstance(self._thrown, Cancelled):
+            self._throw(Cancelled())
+
+    def interrupt(self, error: BaseException) -> None:
+        """Raise `error` at the current wait, if it still waits."""
+        if self._waits_for is not None and not self._waits_for.done:
+            self._throw(error)
+
+    def _throw(self, error: BaseException) -> None:
+        self._thrown = error
+        if self._waits_for is not None and not self._waits_for.done:
             self._waits_for.waiting.remove(self)
             self._waits_for = None
             self._runtime.ready(self)
@@ -89,9 +96,12 @@ class _Task:
 
     def step(self) -> None:
         self._waits_for = None
-        throw = self._cancelled and not self.done
+        if self.done:
+            return
+        thrown, self._thrown = self._thrown, None
+        self._runtime.current = self
         try:
-            wait: _Pending = self._coro.throw(Cancelled()) if throw else self._coro.send(None)
+            wait: _Pending = self._coro.send(None) if thrown is None else self._coro.throw(thrown)
         except StopIteration as stop:
             self._end(stop.value)
         except Cancelled:
@@ -100,7 +110,6 @@ class _Task:
             self._end(None)
             self._runtime.failed(error)
         else:
-            self._cancelled = False
             self._waits_for = wait
             wait.waiting.append(self)
 
@@ -157,6 +166,7 @@ class StepRuntime:
         self._prune_at = 1_000
         self._failure: BaseException | None = None
         self._rngs: dict[str, _Rng] = {}
+        self.current: _Task | None = None
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:
         """Run until `coro` has ended; other tasks stay where they are. Errors: what any task raised; InternalError when
@@ -225,6 +235,14 @@ class StepRuntime:
 
     def pending(self, name: str) -> Pending[Any]:
         return _Pending(self, name)
+
+    async def within(self, until_ns: int, work: Awaitable[T], late: BaseException) -> T:
+        assert self.current is not None
+        timer = self.call_at(until_ns, self.current.interrupt, late)
+        try:
+            return await work
+        finally:
+            timer.cancel()
 
     async def blocking(self, fn: Callable[[], T]) -> T:
         return fn()

@@ -1106,3 +1106,60 @@ def test_wall_sockets_are_served_while_tasks_are_always_ready() -> None:
         return "served"
 
     assert rt.run(main=main()) == "served"
+
+
+# --- within -----------------------------------------------------------------------------------------------------------
+
+
+def test_within_gives_what_came_in_time(make: Make) -> None:
+    async def main(rt: Runtime) -> tuple[str, int]:
+        async def work() -> str:
+            await rt.sleep(MS)
+            return "done"
+
+        return await rt.within(rt.now_ns() + 1_000 * MS, work(), ExecTimeout("v", "late", "unknown")), rt.now_ns()
+
+    value, at_ns = run(make, main)
+    assert value == "done"
+    assert at_ns < START_NS + 900 * MS
+
+
+def test_within_raises_its_error_where_the_work_waits_and_the_work_may_clean_up(make: Make) -> None:
+    late = ExecTimeout("v", "late", "unknown")
+    seen: list[object] = []
+
+    async def main(rt: Runtime) -> None:
+        never = rt.pending("an answer that never comes")
+
+        async def work() -> None:
+            try:
+                await never
+            finally:
+                seen.append("cleaned up")
+
+        try:
+            await rt.within(rt.now_ns() + 2 * MS, work(), late)
+        except ExecTimeout as error:
+            seen.append(error)
+        never.set(None)
+        await rt.sleep(MS)
+        seen.append("and the task goes on")
+
+    run(make, main)
+    assert seen == ["cleaned up", late, "and the task goes on"]
+
+
+def test_an_answer_that_came_first_wins_over_the_deadline() -> None:
+    async def main(rt: VirtualRuntime) -> str:
+        answer = rt.pending("answer")
+        at_ns = rt.now_ns() + MS
+        rt.call_at(at_ns, answer.set, "in time", priority=Priority.VENUE)
+
+        async def work() -> str:
+            value: str = await answer
+            return value
+
+        return await rt.within(at_ns, work(), ExecTimeout("v", "late", "unknown"))
+
+    rt = VirtualRuntime(7, START_NS)
+    assert rt.run(main=main(rt)) == "in time"

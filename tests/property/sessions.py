@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from typing import Any, ClassVar
 from naive_book import QUEUES
 from worlds import OPEN_PROFILE, Tape, World, coarse
 
-from execsim.core.errors import ExecError, OrderNotFound
+from execsim.core.errors import ExecError
 from execsim.core.events import OrderUpdate
 from execsim.core.fees import BinaryFee, FeeSchedule, NoFee, NotionalFee
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
@@ -283,7 +282,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
         inferred=rng.choice((INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE)),
         validate=rng.random() < 0.3, venue_runtime=Watched(runtime, checked), observer=checked,
         cuts=[rng.randrange(len(tape.rows)) for _ in range(3)],
-        model=model, faults=broken,
+        model=model, faults=broken, repeats=True,
     )  # fmt: skip
     played = Played(world, tape, shorting, _fund(rng, world, k))
     held.append(played)
@@ -314,12 +313,10 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
 
 
 async def _ask_about_the_rest(world: World) -> None:
-    """Let deadlines pass and chains settle, then ask about every order of which nobody said how it ended."""
-    await world.runtime.sleep(3 * DEADLINE_NS)
-    for order in world.engine.get_active_orders():
-        with suppress(OrderNotFound):
-            await world.engine.get_status(order.id)
-    await world.engine.cancel_all()
+    """Let deadlines pass and chains settle, and the engine ask about every order of which nobody said how it ended."""
+    for _ in range(2):
+        await world.runtime.sleep(3 * DEADLINE_NS)
+        await world.engine.cancel_all()
     await world.runtime.sleep(3 * DEADLINE_NS)
 
 

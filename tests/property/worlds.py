@@ -13,7 +13,7 @@ import numpy as np
 from execsim.core.fees import BinaryFee, FeeSchedule, NoFee
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import Grid
-from execsim.engine import EngineConfig, ExecutionEngine
+from execsim.engine import EngineConfig, ExecutionEngine, RetryConfig, RouteConfig
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.exchange import (
     ConstantLatency,
@@ -27,7 +27,7 @@ from execsim.exchange import (
 from execsim.exchange.faults import Pack, Schedule
 from execsim.kernel import INFERRED_THROUGH, REFILL_NEVER, MarketSpan, QueueModel, Replay, RiskAverse
 from execsim.market import Books
-from execsim.ports import FeedSink, Runtime, VenueProfile
+from execsim.ports import FeedSink, Journal, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
 from execsim.tape.schema import COLUMNS, Flag, Kind
 
@@ -130,7 +130,8 @@ class Tape:
 
 
 class World:
-    """Runtime, venue on a tape, engine. `venue_runtime`: what the venue runs on, if it is to be watched from outside."""
+    """Runtime, venue on a tape, engine. `venue_runtime`: what the venue runs on, if it is to be watched from outside.
+    `repeats`: the engine calls again where it may, instead of showing each refusal."""
 
     def __init__(
         self,
@@ -151,6 +152,8 @@ class World:
         cuts: Sequence[int] = (),
         model: ExchangeModel | None = None,
         faults: Iterable[tuple[Pack, Schedule]] = (),
+        repeats: bool = False,
+        journal: Journal | None = None,
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.instruments = tuple(instruments)
@@ -168,7 +171,9 @@ class World:
             self.exchange.faults.plan(pack, schedule)
         self.exchange.start()
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
-        self.engine = ExecutionEngine(EngineConfig(rate_limits=limits, enable_validation=validate), runtime)
+        calls = RouteConfig() if repeats else RouteConfig(retry=RetryConfig(attempts_max=1))
+        config = EngineConfig(rate_limits=limits, enable_validation=validate, calls=calls)
+        self.engine = ExecutionEngine(config, runtime, journal)
         self.engine.register_adapter(self.venue)
         names = [i.market for i in instruments]
         reader = KernelBooks(self.kernel, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -54,6 +54,17 @@ def spot(**changes: Any) -> Instrument:
     )
 
 
+MADE: list[Rig] = []
+
+
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    """What a test leaves waiting (the engine asks on) ends with it."""
+    yield
+    while MADE:
+        MADE.pop().runtime.close()
+
+
 @dataclass
 class Rig:
     config: EngineConfig = field(default_factory=EngineConfig)
@@ -62,6 +73,7 @@ class Rig:
     runtime: StepRuntime = field(default_factory=lambda: StepRuntime(start_ns=1_000_000_000))
 
     def __post_init__(self) -> None:
+        MADE.append(self)
         self.spot = spot()
         self.journal = MemoryJournal()
         self.engine = ExecutionEngine(self.config, self.runtime, self.journal)

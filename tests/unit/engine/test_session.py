@@ -22,7 +22,16 @@ from execsim.core.errors import (
 )
 from execsim.core.events import OrderAcked, OrderFilled, OrderGone
 from execsim.core.order import FillStatus, OrderStatus, OrderType, Side, TimeInForce
-from execsim.engine import EngineConfig, KillSwitch, PositionLimit, RateLimiterConfig, RiskEngine, ValidatorConfig
+from execsim.engine import (
+    EngineConfig,
+    KillSwitch,
+    PositionLimit,
+    RateLimiterConfig,
+    RetryConfig,
+    RiskEngine,
+    RouteConfig,
+    ValidatorConfig,
+)
 from execsim.testing import Ack, MockVenue, Refuse, Silence
 
 S = OrderStatus
@@ -85,11 +94,21 @@ def test_a_refusal_of_the_venue_keeps_its_text(rig):
 
 
 def test_a_request_that_never_left_is_a_refusal(rig):
-    rig.venue.answers.append(Refuse(NetworkError("polymarket", "connection refused", "no")))
+    rig.venue.answers.extend([Refuse(NetworkError("polymarket", "connection refused", "no"))] * 3)
     order = rig.order()
     with pytest.raises(NetworkError):
         rig.run(rig.engine.submit_order(order))
     assert order.status is S.REJECTED
+    assert [call.verb for call in rig.venue.calls] == ["place"] * 3
+    assert rig.journal.kinds == ["intent", "retry", "retry", "refuse"]
+
+
+def test_a_request_that_never_left_is_sent_again(rig):
+    rig.venue.answers.extend([Refuse(NetworkError("polymarket", "connection refused", "no")), Ack()])
+    order = rig.order()
+    rig.run(rig.engine.submit_order(order))
+    assert order.status is S.WORKING
+    assert rig.events(order.id) == ["send", "ack"]
 
 
 def test_silence_makes_it_unknown_and_still_open_until_asked(rig):
@@ -294,10 +313,10 @@ def test_a_refused_order_whose_cancel_is_under_way_is_over(rig):
 @pytest.mark.parametrize("cancel", [Ack(), Silence(50_000_000), Refuse(VenueError("polymarket", "x", "no such order"))])
 @pytest.mark.parametrize(
     ("place", "end"),
-    [(Silence(20_000_000), S.UNKNOWN), (Refuse(VenueError("polymarket", "balance", "not enough")), S.CANCELLED)],
+    [(Silence(20_000_000), S.REJECTED), (Refuse(VenueError("polymarket", "balance", "not enough")), S.CANCELLED)],
 )
 def test_a_cancel_that_overtakes_its_order_hides_nothing(rig, place, end, cancel):
-    """Whatever the cancel is told, the order itself was never acked: it ends unknown or refused, never working."""
+    """Whatever the cancel is told, the order itself was never acked: it is refused, or proves absent, never working."""
     rig.venue.answers.append(place)
     rig.venue.cancel_answers.append(cancel)
     order = rig.order()
@@ -578,13 +597,14 @@ def test_an_order_that_expires_in_the_queue_is_not_sent(make_rig):
 
 
 def test_a_429_is_counted_as_a_rate_limit_hit(rig):
-    rig.venue.answers.append(Refuse(RateLimitExceeded("polymarket", "slow down", 10**9)))
+    rig.venue.answers.extend([Refuse(RateLimitExceeded("polymarket", "slow down", 10**8))] * 3)
     with pytest.raises(RateLimitExceeded):
         rig.run(rig.engine.submit_order(rig.order()))
-    assert rig.engine.metrics.value("exec.rate_limit_hits") == 1
+    assert rig.engine.metrics.value("exec.rate_limit_hits") == 3
 
 
-def test_the_venue_says_when_to_come_back_and_only_cancels_go_before(rig):
+def test_the_venue_says_when_to_come_back_and_only_cancels_go_before(make_rig):
+    rig = make_rig(EngineConfig(calls=RouteConfig(retry=RetryConfig(attempts_max=1))))
     resting = rig.order()
     rig.run(rig.engine.submit_order(resting))
     rig.venue.answers.append(Refuse(RateLimitExceeded("polymarket", "slow down", 10**9)))

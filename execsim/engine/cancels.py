@@ -1,0 +1,111 @@
+"""Cancels: at once where the order was not sent yet, else by asking the venue, which decides every race.
+
+A cancel waits for nobody: it has a budget and a queue of its own, is sent while the order's own answer is still out, passes
+an open circuit breaker, and is asked for again where that is allowed.
+"""
+
+from __future__ import annotations
+
+from execsim.core.errors import ExecError, ExecResult, ExecTimeout
+from execsim.core.order import CancelAck, OrderId, OrderStatus
+from execsim.engine.blotter import Blotter
+from execsim.engine.dispatch import Dispatcher, quietly
+from execsim.engine.route import Route, bug, unread
+from execsim.engine.track import Entry
+from execsim.ports import Pending, Runtime
+
+
+class Canceller:
+    """One cancel an order at a time; who asks for another waits for the answer to the first."""
+
+    def __init__(self, runtime: Runtime, blotter: Blotter, dispatch: Dispatcher) -> None:
+        self._runtime = runtime
+        self._blotter = blotter
+        self._dispatch = dispatch
+        self._open: dict[OrderId, list[Pending[ExecResult[CancelAck]]]] = {}
+
+    async def cancel(self, entry: Entry) -> CancelAck:
+        """Ask for a cancel, or wait for the answer to the one under way. Errors: as ExecutionEngine.cancel_order."""
+        waiters = self._open.get(entry.order.id)
+        if waiters is not None:
+            pending: Pending[ExecResult[CancelAck]] = self._runtime.pending(f"cancel of {entry.order.id}")
+            waiters.append(pending)
+            result: ExecResult[CancelAck] = await pending
+            return result.value
+        settled = self.ask(entry)
+        return settled if settled is not None else await self._send(entry)
+
+    def start(self, entry: Entry) -> None:
+        """As `cancel`, without waiting; a failure is published, not raised."""
+        order_id = entry.order.id
+        if order_id not in self._open and self.ask(entry) is None:
+            self._open[order_id] = []
+            self._runtime.spawn(quietly(self._send(entry)), f"cancel {order_id}")
+
+    def found(self, entry: Entry) -> None:
+        """An order that nobody answered about is alive: if it was to be cancelled, it still is."""
+        if entry.wants_cancel:
+            self.start(entry)
+
+    def ask(self, entry: Entry) -> CancelAck | None:
+        """The synchronous half of a cancel: an answer when no venue is needed, None when it must be asked."""
+        order = entry.order
+        now_ns = self._runtime.now_ns()
+        if order.is_terminal:
+            return CancelAck(order.id, False, now_ns, f"already {order.status}")
+        if order.status is OrderStatus.PENDING:
+            self._blotter.cancel_unsent(entry)
+            self._dispatch.leave_turn(order.id)
+            return CancelAck(order.id, True, now_ns, order.reason)
+        self._blotter.ask_cancel(entry)
+        return None
+
+    async def _send(self, entry: Entry) -> CancelAck:
+        order = entry.order
+        venue = order.instrument.venue
+        route = self._dispatch.routes[venue]
+        waiters = self._open.setdefault(order.id, [])
+        outcome: ExecResult[CancelAck] = ExecResult(
+            error=ExecTimeout(venue, "the task that asked for the cancel ended", "unknown")
+        )
+        try:
+            ack = await self._call(entry, route)
+            outcome = ExecResult(ack)
+            return ack
+        except ExecError as error:
+            outcome = ExecResult(error=error)
+            self._blotter.cancel_failed(entry, error)
+            raise
+        except Exception as error:
+            outcome = ExecResult(error=bug(order, "cancel_order", error))
+            self._blotter.cancel_failed(entry, unread(order, "cancel_order", error))
+            raise bug(order, "cancel_order", error) from error
+        finally:
+            self._open.pop(order.id, None)
+            for waiter in waiters:
+                waiter.set(outcome)
+
+    async def _call(self, entry: Entry, route: Route) -> CancelAck:
+        """Call the venue, again where that is allowed, unless the order ends by itself before."""
+        order, attempt, first_ns = entry.order, 0, self._runtime.now_ns()
+        while True:
+            attempt += 1
+            turn = route.cancels.enter(urgent=True)
+            if turn is not None:
+                self._blotter.throttled(entry)
+                await turn.wait()
+            if order.is_terminal:
+                cancelled = order.status is OrderStatus.CANCELLED
+                reason = order.reason or f"already {order.status}"
+                return CancelAck(order.id, cancelled, self._runtime.now_ns(), reason)
+            try:
+                ack = await route.call("cancel_order", route.adapter.cancel_order(order.id))
+            except ExecError as error:
+                pause_ns = route.retry.pause_ns(error, attempt, first_ns)
+                if pause_ns is None:
+                    raise
+                self._blotter.repeated(entry, "cancel", attempt, error)
+                await self._runtime.sleep(pause_ns)
+                continue
+            self._blotter.cancel_done(entry, ack.cancelled, ack.reason)
+            return ack
