@@ -29,7 +29,7 @@ from execsim.exchange.chain import Chain
 from execsim.exchange.claims import Claims
 from execsim.exchange.plan import Executed, Matching, Plan
 from execsim.exchange.refusal import refuse
-from execsim.exchange.resting import VenueOrder
+from execsim.exchange.resting import OrderKey, VenueOrder
 from execsim.exchange.rules import Gate
 from execsim.exchange.trace import NoTrace, Trace
 from execsim.ports import Priority, Runtime, VenueProfile
@@ -55,8 +55,8 @@ class TakerDelay:
 class EntryState:
     """What the venue holds: every order it ever booked, those that may still trade, and what stands between."""
 
-    orders: dict[OrderId, VenueOrder] = field(default_factory=dict)
-    open: dict[OrderId, VenueOrder] = field(default_factory=dict)
+    orders: dict[OrderKey, VenueOrder] = field(default_factory=dict)
+    open: dict[OrderKey, VenueOrder] = field(default_factory=dict)
 
 
 class OrderEntry:
@@ -87,7 +87,7 @@ class OrderEntry:
         self._delay = delay or TakerDelay()
         self._trace = trace or NoTrace()
         self._state = EntryState()
-        self._waiting: dict[OrderId, Answer | None] = {}
+        self._waiting: dict[OrderKey, Answer | None] = {}
         """orders that wait out the taker delay, and who still has to be answered"""
         self.skew_ns = 0
         self.early_ns = 0
@@ -98,7 +98,7 @@ class OrderEntry:
         """told of an order's first fill as taker, and of its first as maker"""
 
     @property
-    def open(self) -> dict[OrderId, VenueOrder]:
+    def open(self) -> dict[OrderKey, VenueOrder]:
         """Orders that may still trade, in order of arrival."""
         return self._state.open
 
@@ -107,8 +107,8 @@ class OrderEntry:
         """Every order that was ever booked."""
         return self._state.orders.values()
 
-    def find(self, order_id: OrderId) -> VenueOrder | None:
-        return self._state.orders.get(order_id)
+    def find(self, account: str, order_id: OrderId) -> VenueOrder | None:
+        return self._state.orders.get((account, order_id))
 
     def _now_ns(self) -> int:
         """The venue's clock."""
@@ -118,7 +118,7 @@ class OrderEntry:
     def place(self, answer: Answer, order: VenueOrder) -> None:
         """Judge an order that has arrived; book it, or answer why not."""
         refusal: ExecError | None = None
-        if order.id in self._state.orders:
+        if order.key in self._state.orders:
             refusal = refuse(self._venue_id, self._profile, "duplicate", order_id=order.id)
         refusal = refusal or self._gate.check(order, self._now_ns())
         order.booked_ns = self._now_ns()  # a claim is worked out by the fees of its time; a refused order is forgotten
@@ -129,7 +129,7 @@ class OrderEntry:
             self._trace.order("refused", order, reason=str(refusal))
             answer(refusal)
             return
-        self._state.orders[order.id] = self._state.open[order.id] = order
+        self._state.orders[order.key] = self._state.open[order.key] = order
         if plan.levels and self._delay.ns:
             self._wait(answer, order, plan)
         else:
@@ -154,7 +154,7 @@ class OrderEntry:
             answer(OrderAck(order.id, order.venue_order_id, self._now_ns()))
             later = None
         at_ns = self._runtime.now_ns() + self._delay.ns
-        self._waiting[order.id] = later
+        self._waiting[order.key] = later
         order.timer = self._runtime.call_at(at_ns, self._waited, order, priority=Priority.VENUE)
 
     def _waited(self, order: VenueOrder) -> None:
@@ -172,14 +172,14 @@ class OrderEntry:
             order.timer.cancel()
         order.delayed, order.timer = False, None
         self._claims.release(order)
-        return self._waiting.pop(order.id)
+        return self._waiting.pop(order.key)
 
     def _refuse_late(self, answer: Answer | None, order: VenueOrder, refusal: ExecError) -> None:
         """What waited comes to nothing: refused where it was not acknowledged yet, else gone."""
         if answer is None:
             self._gone(order, str(refusal.args[2]) if len(refusal.args) > 2 else str(refusal))
             return
-        del self._state.orders[order.id], self._state.open[order.id]
+        del self._state.orders[order.key], self._state.open[order.key]
         order.status = OrderStatus.REJECTED
         self._trace.order("refused", order, reason=str(refusal))
         answer(refusal)
@@ -243,7 +243,7 @@ class OrderEntry:
     def _end(self, order: VenueOrder, status: OrderStatus) -> None:
         """Take an order off the book and give back what it still claims."""
         order.status = status
-        self._state.open.pop(order.id, None)
+        self._state.open.pop(order.key, None)
         self._matching.drop(order)
         if order.timer is not None:
             order.timer.cancel()
@@ -266,8 +266,8 @@ class OrderEntry:
     # ---------------------------------------------------------------- cancels and amends
     def cancel(self, answer: Answer, account: str, order_id: OrderId) -> None:
         """Cancel one order of an account; somebody else's order is not found."""
-        order = self._state.open.get(order_id)
-        if order is None or order.account != account or order.delayed:
+        order = self._state.open.get((account, order_id))
+        if order is None or order.delayed:
             rule = "order_gone" if order is None or not order.delayed else "order_delayed"
             gone = refuse(self._venue_id, self._profile, rule, order_id=order_id)
             answer(CancelAck(order_id, False, self._now_ns(), str(gone.args[2])))
@@ -279,8 +279,8 @@ class OrderEntry:
         self, answer: Answer, account: str, order_id: OrderId, price_i: int | None, size_lots: int | None
     ) -> None:
         """Change price or total size. A smaller size keeps the place in the queue, anything else goes to its end."""
-        order = self._state.open.get(order_id)
-        if order is None or order.account != account or order.delayed:
+        order = self._state.open.get((account, order_id))
+        if order is None or order.delayed:
             rule = "order_gone" if order is None or not order.delayed else "order_delayed"
             answer(refuse(self._venue_id, self._profile, rule, order_id=order_id))
             return
@@ -322,8 +322,8 @@ class OrderEntry:
 
     # ---------------------------------------------------------------- questions
     def status(self, answer: Answer, account: str, order_id: OrderId) -> None:
-        order = self._state.orders.get(order_id)
-        if order is None or order.account != account:
+        order = self._state.orders.get((account, order_id))
+        if order is None:
             answer(OrderNotFound(order_id, "the venue never booked it"))
         else:
             answer(order.report(self._now_ns()))

@@ -28,7 +28,7 @@ from execsim.exchange.limits import VenueLimits
 from execsim.exchange.line import Line, Sent
 from execsim.exchange.matching import TapeMatching
 from execsim.exchange.resolution import ResolutionModel, Resolutions
-from execsim.exchange.resting import VenueOrder
+from execsim.exchange.resting import OrderKey, VenueOrder
 from execsim.exchange.rewards import Levels, Resting
 from execsim.exchange.rules import Gate
 from execsim.exchange.tokens import Contracts, Event, settle
@@ -110,7 +110,7 @@ class Exchange:
         self._mutes = 0
         self._locks: list[int] = []
         self._fails: list[int] = []
-        self._watches: dict[OrderId, int] = {}
+        self._watches: dict[OrderKey, int] = {}
         self.matching.on_rest = self._rests
         if isinstance(self.matching, L3Matching):
             self.matching.on_queue = self._moved
@@ -184,15 +184,15 @@ class Exchange:
 
     def watch_queue(self, account: str, order_id: OrderId, percent: int) -> None:
         """Tell the account when its order's place has moved by `percent` of the lots ahead, from when it rests."""
-        order = self.entry.find(order_id)
-        if order is not None and order.account == account and self.ahead(order) is not None:
+        order = self.entry.find(account, order_id)
+        if order is not None and self.ahead(order) is not None:
             self._watch(order, percent)
-        else:
-            self._watches[order_id] = percent
+        elif order is None or order.is_open:
+            self._watches[(account, order_id)] = percent
 
     def _rests(self, order: VenueOrder) -> None:
         """An order has joined a queue: whoever asked hears of it from now on."""
-        percent = self._watches.pop(order.id, None)
+        percent = self._watches.pop(order.key, None)
         if percent is not None:
             self._watch(order, percent)
         if order.slot is not None and self.trace.wants_queues:
