@@ -389,7 +389,7 @@ class Input:
 class Output:
     """One thing a run in wall time sent out, numbered 1, 2, 3, ...; `input` is the number of the input being worked on.
 
-    kind    request  call number `key`;   open, close   stream number `key`
+    kind    request   call number `key`;   open, tell, close   stream number `key`
     """
 
     number: int
@@ -398,6 +398,11 @@ class Output:
     kind: str
     key: str
     body: bytes = b""
+
+
+class Diverged(BaseException):
+    """(what, expected, got): a replay does something else than the session did. A BaseException, so that nothing in
+    between takes it for an error it can handle."""
 
 
 class SessionLog(Protocol):

@@ -1,7 +1,7 @@
 """Values of execsim as JSON and back, exactly: integers stay integers, decimals are text, nothing is guessed.
 
-    plain(value)           dataclass -> object, enum -> its value, tuple -> list, Decimal -> text, ExecError -> class and args
-    build(kind, data)      the value again; BadMessage names the field that is not what its type says
+plain(value)           dataclass -> object, enum -> its value, tuple -> list, Decimal -> text, ExecError -> class and args
+build(kind, data)      the value again; BadMessage names the field that is not what its type says
 """
 
 from __future__ import annotations
@@ -202,7 +202,9 @@ def _scalars(data: Any, where: str) -> dict[str, Any]:
         raise BadMessage(where, f"should be an object, not {_name(data)}")
     for name, value in data.items():
         if type(value) not in _NAMES:
-            raise BadMessage(f"{where}.{name[:64]}", f"should be an integer, a string or true or false, not {_name(value)}")
+            raise BadMessage(
+                f"{where}.{name[:64]}", f"should be an integer, a string or true or false, not {_name(value)}"
+            )
         _scalar(type(value), value, f"{where}.{name[:64]}")
     return data
 

@@ -50,7 +50,9 @@ class NativeDialect:
         channel, _, query = url.partition("?")
         fields = dict(parse_qsl(query))
         if channel not in (wire.ORDERS, wire.MARKETS):
-            raise wire.bad_request(desk.venue_id, BadMessage("channel", f"{channel[:64]!r} is none of: orders, markets"))
+            raise wire.bad_request(
+                desk.venue_id, BadMessage("channel", f"{channel[:64]!r} is none of: orders, markets")
+            )
         account, market = fields.pop("account", ""), fields.pop("market", "")
         if fields or (market and channel == wire.ORDERS):
             unknown = next(iter(fields), "market")
@@ -109,7 +111,9 @@ async def _batch(desk: Desk, account: str, asked: wire.Batch) -> Any:
     if len({order.order_id for order in asked.orders}) < len(asked.orders):
         raise BadMessage("orders", "two orders of one id")
     answers = await adapter.place_batch([order.order(desk.instruments()) for order in asked.orders])
-    return [wire.BatchItem(error=_known(each)) if isinstance(each, Exception) else wire.BatchItem(each) for each in answers]
+    return [
+        wire.BatchItem(error=_known(each)) if isinstance(each, Exception) else wire.BatchItem(each) for each in answers
+    ]
 
 
 def _known(error: Exception) -> ExecError:
@@ -163,7 +167,9 @@ async def _book(desk: Desk, account: str, asked: wire.AskBook) -> Any:
 
 def _known_market(desk: Desk, market: str, where: str) -> None:
     if market not in desk.instruments():
-        raise BadMessage(where, f"no such market: {market[:64]!r}; there are: {', '.join(list(desk.instruments())[:20])}")
+        raise BadMessage(
+            where, f"no such market: {market[:64]!r}; there are: {', '.join(list(desk.instruments())[:20])}"
+        )
 
 
 def _tokens(desk: Desk, adapter: VenueAdapter, *markets: str) -> TokenDesk:

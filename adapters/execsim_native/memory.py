@@ -1,9 +1,9 @@
 """What an adapter must remember of its account to make good what a lost connection swallowed. Sans-IO.
 
-    heard(event), placed(id)          while the stream flows
-    since_ns, suspects(open)          what to ask the venue after a reconnect
-    missed(fills, reports, markets)   the events that would have come, in order
-    is_echo(event)                    an event of the new stream that `missed` has told already
+heard(event), placed(id)          while the stream flows
+since_ns, suspects(open)          what to ask the venue after a reconnect
+missed(fills, reports, markets)   the events that would have come, in order
+is_echo(event)                    an event of the new stream that `missed` has told already
 """
 
 from __future__ import annotations

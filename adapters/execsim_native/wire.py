@@ -78,7 +78,9 @@ class NewOrder:
             raise BadMessage("order_id", f"should have 1 to {ID_MAX} characters")
         instrument = instruments.get(self.market)
         if instrument is None:
-            raise BadMessage("market", f"no such market: {self.market[:64]!r}; there are: {', '.join(list(instruments)[:20])}")
+            raise BadMessage(
+                "market", f"no such market: {self.market[:64]!r}; there are: {', '.join(list(instruments)[:20])}"
+            )
         _sensible(self, instrument)
         return Order(
             OrderId(self.order_id), instrument, self.side, self.type, self.tif, self.size_lots, self.quote_amount,

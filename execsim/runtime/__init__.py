@@ -26,7 +26,7 @@ Pending that is settled already is no wait. Cleanup (`finally`) may wait while t
 At the end of a run what is left is cancelled in reverse order of spawning, each task after the next newer one has ended.
 """
 
-from execsim.runtime.replay import Diverged, ReplayRuntime
+from execsim.runtime.replay import ReplayRuntime
 from execsim.runtime.rng import Stream, Streams
 from execsim.runtime.sync import Event, Group, Overflow, Queue, QueueClosed, timeout
 from execsim.runtime.task import Task
@@ -38,7 +38,6 @@ from execsim.runtime.wall import WallRuntime
 
 __all__ = [
     "Cancelled",
-    "Diverged",
     "Event",
     "Group",
     "Overflow",

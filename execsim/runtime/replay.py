@@ -7,16 +7,11 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 from execsim.core.errors import ConfigError
-from execsim.ports import Input, SessionLog, Stream
+from execsim.ports import Diverged, Input, SessionLog, Stream
 from execsim.runtime.codec import error_of
 from execsim.runtime.stepper import Stepper
 
 T = TypeVar("T")
-
-
-class Diverged(BaseException):
-    """(what, expected, got): the run does something else than the session did. A BaseException, so that nothing in between
-    takes it for an error it can handle."""
 
 
 class ReplayRuntime(Stepper):
@@ -126,7 +121,7 @@ class ReplayRuntime(Stepper):
     def _work(self, key: str, fn: Callable[[], Any]) -> None:
         """Its answer is in the log."""
 
-    def _read(self, key: str, open_: Callable[[], Stream[bytes]]) -> None:
+    def _read(self, key: str, stream: Stream[bytes] | None) -> None:
         """Its frames are in the log."""
 
     def _stop_reading(self, key: str) -> None:

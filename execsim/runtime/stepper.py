@@ -100,10 +100,11 @@ class Stepper(Scheduler):
         self._work(key, fn)
         return await self._answer(key, _nothing, PLAIN, "a blocking function")  # type: ignore[no-any-return]  # what the call gave
 
-    def listen(self, number: str, open_: Callable[[], Stream[bytes]], fn: Callable[[str, bytes], None]) -> None:
-        """Read a stream beside the run: `fn("frame", bytes)` for each frame, `fn("end", error or nothing)` once."""
+    def listen(self, number: str, stream: Stream[bytes] | None, fn: Callable[[str, bytes], None]) -> None:
+        """Read a stream beside the run: `fn("frame", bytes)` for each frame, `fn("end", error or nothing)` once. A replay has
+        none to read."""
         self._hearers[number] = Hearer(fn, RAW)
-        self._read(number, open_)
+        self._read(number, stream)
 
     def unlisten(self, number: str) -> None:
         """Stop reading it. Nothing more is heard of it."""
@@ -147,7 +148,7 @@ class Stepper(Scheduler):
         """Begin a blocking function."""
 
     @abstractmethod
-    def _read(self, key: str, open_: Callable[[], Stream[bytes]]) -> None:
+    def _read(self, key: str, stream: Stream[bytes] | None) -> None:
         """Begin to read a stream."""
 
     @abstractmethod

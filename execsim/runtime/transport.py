@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from execsim.core.errors import ConfigError
-from execsim.ports import Request, Response, Transport
-from execsim.runtime.codec import RESPONSE, error_of, request_bytes
+from execsim.ports import FrameStream, Request, Response, Transport
+from execsim.runtime.codec import PLAIN, RESPONSE, error_of, request_bytes
 from execsim.runtime.stepper import Stepper
 from execsim.runtime.sync import Overflow, Queue
 
@@ -32,9 +32,13 @@ class SessionTransport:
         runtime.sends("request", number, request_bytes(request))
         return await runtime.outside(lambda: self._open().request(request), RESPONSE, what, number)
 
-    def stream(self, url: str) -> FrameStream:
+    def stream(self, url: str) -> SessionStream:
         """Frames of a subscription, from the first read on; close it with `aclose`."""
-        return FrameStream(self._runtime, self, url)
+        return SessionStream(self._runtime, url, None if self._inner is None else self._inner.stream(url))
+
+    async def aclose(self) -> None:
+        """Close the inner transport."""
+        await self._runtime.outside(lambda: self._open().aclose(), PLAIN, "closing the transport")
 
     def _open(self) -> Transport:
         if self._inner is None:
@@ -42,27 +46,23 @@ class SessionTransport:
         return self._inner
 
 
-class FrameStream:
-    """One stream of frames: `async for frame in stream`, `await stream.aclose()`. Errors: what ended it, at the read after
-    its last frame."""
+class SessionStream:
+    """The port `ports.FrameStream`. Errors: what ended the inner one, at the read after its last frame."""
 
-    def __init__(self, runtime: Stepper, transport: SessionTransport, url: str) -> None:
+    def __init__(self, runtime: Stepper, url: str, inner: FrameStream | None) -> None:
         self._runtime = runtime
-        self._transport = transport
         self._url = url
-        self._number: str | None = None
+        self._inner = inner
+        self._number = ""
         self._closed = False
         self._error: BaseException | None = None
         self._frames: Queue[bytes] = Queue(runtime, f"frames of {url}", FRAMES_MAX, Overflow.ERROR)
 
-    def __aiter__(self) -> FrameStream:
+    def __aiter__(self) -> SessionStream:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._number is None and not self._closed:
-            self._number = number = self._runtime.number()
-            self._runtime.sends("open", number, self._url.encode())
-            self._runtime.listen(number, lambda: self._transport._open().stream(self._url), self._heard)
+        self._begin()
         try:
             return await self._frames.__anext__()
         except StopAsyncIteration:
@@ -71,14 +71,31 @@ class FrameStream:
                 raise error from None
             raise
 
+    async def send(self, frame: bytes) -> None:
+        """Say something on the stream. Errors: what the inner stream raises."""
+        self._begin()
+        number = self._runtime.number()
+        self._runtime.sends("tell", self._number, frame)
+        await self._runtime.outside(lambda: self._sending(frame), PLAIN, f"a message on {self._url}", number)
+
     async def aclose(self) -> None:
         """Stop reading; the stream ends. Harmless if repeated."""
         if not self._closed:
             self._closed = True
-            if self._number is not None:
+            if self._number:
                 self._runtime.sends("close", self._number, b"")
                 self._runtime.unlisten(self._number)
             await self._frames.aclose()
+
+    def _begin(self) -> None:
+        if not self._number and not self._closed:
+            self._number = self._runtime.number()
+            self._runtime.sends("open", self._number, self._url.encode())
+            self._runtime.listen(self._number, self._inner, self._heard)
+
+    async def _sending(self, frame: bytes) -> None:
+        if self._inner is not None:
+            await self._inner.send(frame)
 
     def _heard(self, kind: str, body: bytes) -> None:
         if kind == "frame":

@@ -176,16 +176,17 @@ class WallRuntime(Stepper):
             self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="execsim")
         self._running_loop().run_in_executor(self._worker, fn).add_done_callback(partial(self._ended, key))
 
-    def _read(self, key: str, open_: Callable[[], Stream[bytes]]) -> None:
+    def _read(self, key: str, stream: Stream[bytes] | None) -> None:
+        if stream is None:
+            raise ConfigError("there is no stream to read", "only a replay goes without")
         ahead = asyncio.Semaphore(FRAMES_AHEAD_MAX)
-        task = self._running_loop().create_task(self._reading(key, open_, ahead), name=f"execsim stream {key}")
+        task = self._running_loop().create_task(self._reading(key, stream, ahead), name=f"execsim stream {key}")
         self._readers[key] = Reader(task, ahead)
 
-    async def _reading(self, key: str, open_: Callable[[], Stream[bytes]], ahead: asyncio.Semaphore) -> None:
+    async def _reading(self, key: str, stream: Stream[bytes], ahead: asyncio.Semaphore) -> None:
         """Runs in asyncio."""
         body = b""
         try:
-            stream = open_()
             try:
                 async for frame in stream:
                     await ahead.acquire()

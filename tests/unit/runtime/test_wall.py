@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from execsim.core.errors import ConfigError, NetworkError, Reached
-from execsim.ports import NEVER, Input, Output, Request, Response
-from execsim.runtime import Diverged, Pending, ReplayRuntime, SessionTransport, WallRuntime
+from execsim.ports import NEVER, Diverged, Input, Output, Request, Response
+from execsim.runtime import Pending, ReplayRuntime, SessionTransport, WallRuntime
 
 MS = 1_000_000
 
@@ -49,6 +49,9 @@ class EchoTransport:
     def stream(self, url: str) -> EchoStream:
         return EchoStream(url)
 
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+
 
 class EchoStream:
     def __init__(self, url: str) -> None:
@@ -66,6 +69,9 @@ class EchoStream:
                 raise NetworkError("echo", "reset", Reached.UNKNOWN)
             raise StopAsyncIteration
         return f"{self._url} {self._sent}".encode()
+
+    async def send(self, frame: bytes) -> None:
+        self._url = frame.decode()
 
     async def aclose(self) -> None:
         self._sent = 99
@@ -92,6 +98,7 @@ async def busy(rt: Any, transport: SessionTransport) -> list[Any]:
 
     async def reads(url: str) -> None:
         stream = transport.stream(url)
+        await stream.send(url.encode())
         try:
             async for frame in stream:
                 seen.append((rt.now_ns(), frame))
@@ -120,6 +127,7 @@ async def busy(rt: Any, transport: SessionTransport) -> list[Any]:
     seen.append(await rt.blocking(lambda: threading.get_native_id() > 0))
     for task in tasks:
         await task.join()
+    await transport.aclose()
     return seen
 
 
