@@ -13,7 +13,7 @@ from typing import Final
 
 from execsim.core.errors import ExecError, InternalError, NetworkError, Reached
 from execsim.core.units import NS_PER_S
-from execsim.ports import Runtime
+from execsim.ports import Runtime, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Breaker:
         self._check = check
         self._config = config
         self._tell = tell
+        self._prober: Task | None = None
 
     @property
     def is_open(self) -> bool:
@@ -95,7 +96,8 @@ class Breaker:
         self.failures += 1
         if self.failures >= self._config.failures_max and self.state is S.CLOSED:
             self._move(E.TRIP, f"{self.failures} calls in a row without an answer")
-            self._runtime.spawn(self._probe(), f"{self._venue}: health checks", daemon=True)
+            if self._prober is None or self._prober.done:
+                self._prober = self._runtime.spawn(self._probe(), f"{self._venue}: health checks", daemon=True)
 
     def answered(self) -> None:
         self.failures = 0
@@ -119,7 +121,8 @@ class Breaker:
             if well:
                 self.answered()
                 return
-            self.state = step(self.state, E.ILL)
+            if self.state is S.PROBING:  # else it has closed and opened again meanwhile
+                self.state = step(self.state, E.ILL)
             wait_ns = min(2 * wait_ns, self._config.probe_ns_max)
 
     def _move(self, event: BreakerEvent, reason: str) -> None:

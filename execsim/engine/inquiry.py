@@ -89,7 +89,8 @@ class Inquiry:
                 except JournalError:
                     raise
                 except ExecError as error:
-                    log.warning("%s: the fate of order %s is still unknown: %s", route.venue, order.id, error)
+                    level = logging.WARNING if attempt == 1 else logging.DEBUG
+                    log.log(level, "%s: the fate of order %s is still unknown: %s", route.venue, order.id, error)
         finally:
             self._open.discard(order.id)
 

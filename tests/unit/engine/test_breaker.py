@@ -72,6 +72,22 @@ def test_health_checks_close_it(make_rig):
     rig.working()
 
 
+def test_it_may_open_again_while_a_health_check_of_the_last_time_is_still_due(make_rig):
+    rig = make_rig(CONFIG)
+    resting = rig.working()
+    rig.venue.healthy = False
+    for _ in range(3):
+        fail(rig)
+    assert rig.run(rig.engine.cancel_order(resting.id)).cancelled
+    for _ in range(3):
+        fail(rig)
+    rig.runtime.drain(rig.runtime.now_ns() + 10 * NS_PER_S)
+    assert not rig.engine.healthy("polymarket")
+    rig.venue.healthy = True
+    rig.runtime.drain(rig.runtime.now_ns() + 5 * NS_PER_S)
+    assert rig.engine.healthy("polymarket")
+
+
 def test_a_refusal_is_an_answer_and_starts_the_count_again(make_rig):
     rig = make_rig(CONFIG)
     fail(rig)
