@@ -10,10 +10,10 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from execsim.core.errors import ConfigError, JournalError
 from execsim.journal.canonical import NotCanonical, canonical_json, row_line
@@ -37,6 +37,18 @@ class JournalRow(NamedTuple):
     body: dict[str, Any]
 
 
+class Beside(Protocol):
+    """What is kept in the same file and committed together with the rows."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it holds something for the next commit."""
+
+    def create(self, db: sqlite3.Connection) -> None: ...
+
+    def store(self, db: sqlite3.Connection) -> None: ...
+
+
 class SqliteJournal:
     """Appends rows to the SQLite file `path`, created with its folder. An existing file is refused, unless `append`,
     which continues its numbering and its digest.
@@ -55,6 +67,7 @@ class SqliteJournal:
         self._state = hashlib.sha256()
         self._batch: list[tuple[int, int, str, str, str]] = []
         self._refusal = ""
+        self._beside: Beside | None = None
         exists = self.path.exists()
         if exists and not append:
             raise JournalError(
@@ -95,9 +108,17 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalError(str(self.path), f"cannot write: {error}") from error
 
+    def attach(self, beside: Beside) -> None:
+        """Commit what `beside` holds with every commit of rows. Errors: JournalError."""
+        try:
+            beside.create(self._db)
+        except sqlite3.Error as error:
+            raise JournalError(str(self.path), f"cannot write: {error}") from error
+        self._beside = beside
+
     def flush(self) -> None:
         """Commit what a batch still holds. Errors: JournalError."""
-        if self._batch:
+        if self._batch or (self._beside is not None and self._beside.waiting):
             batch, self._batch = self._batch, []
             self._store(batch)
 
@@ -128,9 +149,13 @@ class SqliteJournal:
         try:
             self._db.execute("BEGIN")
             self._db.executemany(_INSERT, rows)
+            if self._beside is not None:
+                self._beside.store(self._db)
             self._db.execute("COMMIT")
         except (sqlite3.Error, OverflowError, OSError) as error:
-            self._refusal = f"an earlier write failed ({error}); the record ends at row {rows[0][0] - 1}"
+            self._refusal = (
+                f"an earlier write failed ({error}); the record ends at row {rows[0][0] - 1 if rows else self.rows}"
+            )
             raise JournalError(str(self.path), f"cannot write: {error}") from error
 
     def _connect(self, new: bool) -> sqlite3.Connection:
@@ -182,6 +207,13 @@ def discard(path: Path) -> None:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
         except OSError as error:
             raise JournalError(str(path), f"cannot remove: {error}") from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A journal's file, read-only. Errors: as `read`."""
+    with closing(_open_read_only(path)) as db:
+        yield db
 
 
 def _rows(path: Path) -> Iterator[JournalRow]:

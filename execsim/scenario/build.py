@@ -303,7 +303,7 @@ def join(
         refill=REFILL[scenario.exchange.refill],
         half_life_ns=int(scenario.exchange.refill_half_life_ms * 1_000_000),
     )
-    engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
+    engine = ExecutionEngine(engine_config(scenario.engine), runtime, journal)
     latencies = _latencies(scenario, loaded, folder)
     drawn = LatencyStats()
     feeds: dict[str, Feed] = {}
@@ -322,7 +322,7 @@ def join(
     reader = KernelBooks(kernel, names)
     books = Books(runtime, reader, reader, names)
     engine.attach_books(books)
-    risk = _risk(scenario.risk, folder, names)
+    risk = risk_engine(scenario.risk, folder, names)
     engine.set_risk_engine(risk)
     streams = []
     for number, tape in enumerate(loaded.tapes):
@@ -337,7 +337,8 @@ def join(
         reader_of_tape = TapeReader(tape, markets=sorted(on_tape))
         streams.append(TapeStream(Shifted(reader_of_tape, loaded.shifts_ns[number]), indices, feed))
     traded = tuple(scenario.strategy.markets or names)
-    strategy, params = _strategy(scenario.strategy, loaded, folder)
+    instruments = {market.id: market.instrument for market in loaded.markets}
+    strategy, params = strategy_of(scenario.strategy, instruments, (loaded.start_ns, loaded.end_ns), folder)
     parts = Parts(loaded, kernel, engine, risk, venues, books, reader, streams, drawn, feeds, strategy, params, traded)
     if scenario.agents is not None and made is not None:
         instrument = loaded.markets[0].instrument
@@ -473,7 +474,7 @@ def _assets(loaded: Loaded, venue: str) -> dict[str, Asset]:
     return found
 
 
-def _engine_config(item: model.Engine) -> EngineConfig:
+def engine_config(item: model.Engine) -> EngineConfig:
     limits = {venue: _rate_limit(venue, limit) for venue, limit in item.rate_limits.items()}
     validator = ValidatorConfig(
         size_min=item.size_min, size_max=item.size_max, size_bounds=dict(item.size_bounds),
@@ -492,7 +493,7 @@ def _rate_limit(venue: str, item: model.RateLimit) -> RateLimiterConfig:
         raise ConfigError(f"engine.rate_limits.{venue}: {error.args[0]}", *error.args[1:]) from None
 
 
-def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
+def risk_engine(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     """A policy of the scenario itself must name one of its markets; a file may serve many scenarios."""
     policies = policies_of(item.policies, "risk")
     for index, policy in enumerate(policies):
@@ -504,10 +505,12 @@ def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     return RiskEngine(policies)
 
 
-def _strategy(item: model.Strategy, loaded: Loaded, folder: Path) -> tuple[StrategyRun, Mapping[str, Any]]:
+def strategy_of(
+    item: model.Strategy, instruments: Mapping[str, Instrument], span_ns: tuple[int, int | None], folder: Path
+) -> tuple[StrategyRun, Mapping[str, Any]]:
+    """The strategy and its parameters; an order script counts its times from the start of the span."""
     if item.orders is not None:
-        instruments = {market.id: market.instrument for market in loaded.markets}
-        script = load_script(folder / item.orders, instruments, loaded.start_ns, loaded.end_ns)
+        script = load_script(folder / item.orders, instruments, *span_ns)
         return shipped("orders"), {**item.params, "orders": script}
     if item.file is not None:
         return from_file(folder / item.file), item.params
