@@ -102,6 +102,12 @@ class WallRuntime(Stepper):
         self._reached: asyncio.Future[None] | None = None
         self._worker: ThreadPoolExecutor | None = None
 
+    def now_ns(self) -> int:
+        """The time of the input being worked on; for callers outside a run without a log: what the clock shows."""
+        if self._inside or self.log is not None:
+            return self._now
+        return max(self._now, self.real_ns())
+
     def real_ns(self) -> int:
         """What the run's clock would show if an input were taken now; before the start the time at which it would start."""
         if self._started_ns is None:
