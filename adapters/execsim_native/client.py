@@ -12,8 +12,8 @@ It waits for its transport and its runtime alone. `extra`: account (default "tra
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from execsim.core.errors import ConfigError, ExecError, ExecTimeout, InvalidResponse, NetworkError, Reached
 from execsim.core.instrument import Instrument
@@ -26,6 +26,7 @@ from execsim.ports import (
     MarketSink,
     MarketState,
     Request,
+    Response,
     Runtime,
     Task,
     Transport,
@@ -38,6 +39,8 @@ from execsim_native.streams import AccountStream, MarketStream
 
 log = logging.getLogger("execsim.native")
 
+T = TypeVar("T")
+
 ACCOUNT: Final = "trader"
 DEADLINE_NS: Final = 12 * NS_PER_S
 """Longer than a simulated venue lets a request wait (10 s): its own words arrive first."""
@@ -45,7 +48,7 @@ PAGES_MAX: Final = 10_000
 
 
 class NativeVenue:
-    """`ports.LiveVenue`. Errors of calls: what the venue raised, the same class with the same args; NetworkError; ExecTimeout
+    """`ports.LiveVenue`. Errors of calls: what the venue raised, the same class and args; NetworkError; ExecTimeout
     with `reached` unknown when nobody answered before the deadline; InvalidResponse for an answer that cannot be read."""
 
     def __init__(self, config: VenueConfig, transport: Transport, runtime: Runtime) -> None:
@@ -186,10 +189,10 @@ class NativeVenue:
         return await self._get(OrderReport, "status", wire.Named(order_id))
 
     async def get_open_orders(self, market: str | None = None) -> list[OrderReport]:
-        return await self._pages(OrderReport, "open", lambda skip: wire.AskOpen(market, skip))
+        return await self._pages(tuple[OrderReport, ...], "open", lambda skip: wire.AskOpen(market, skip))
 
     async def get_fills(self, since_ns: int) -> list[Fill]:
-        return await self._pages(Fill, "fills", lambda skip: wire.AskFills(since_ns, skip))
+        return await self._pages(tuple[Fill, ...], "fills", lambda skip: wire.AskFills(since_ns, skip))
 
     async def balances(self) -> Mapping[str, int]:
         return await self._get(dict, "balances")
@@ -237,51 +240,39 @@ class NativeVenue:
         await self._ask("fault", wire.SwitchFault(pack, on, params))
 
     # ---------------------------------------------------------------- asking
-    async def _get(self, kind: Any, op: str, asked: object | None = None) -> Any:
+    async def _get(self, kind: type[T], op: str, asked: object | None = None) -> T:
         return self._read(kind, await self._ask(op, asked))
 
-    def _read(self, kind: Any, result: Any) -> Any:
+    def _read(self, kind: type[T], result: Any) -> T:
         try:
-            return build(kind, result, "result")
+            value: T = build(kind, result, "result")
+            return value
         except BadMessage as error:
             raise InvalidResponse(self._venue_id, "bad_message", str(error)) from None
 
     async def _ask(self, op: str, asked: object | None = None) -> Any:
         body = b"" if asked is None else wire.dump(plain(asked))
         request = Request(op, self._venue_id, {"account": self.account}, body)
-        answer = self._runtime.pending(f"{op} at {self._venue_id}")
-        task = self._runtime.spawn(self._send(request, answer), f"{self._venue_id}.{op}", daemon=True)
         try:
-            return wire.result_of(await self._within(answer, op), self._venue_id)
-        finally:
-            task.cancel()
-
-    async def _send(self, request: Request, answer: Any) -> None:
-        try:
-            answer.set(await self._transport.request(request))
+            response: Response = await self._within(self._transport.request(request), op)
         except NetworkError as error:
-            answer.fail(type(error)(self._venue_id, *error.args[1:]))
-        except Exception as error:
-            answer.fail(error)
+            raise type(error)(self._venue_id, *error.args[1:]) from None
+        return wire.result_of(response, self._venue_id)
 
-    async def _within(self, answer: Any, what: str) -> Any:
-        """An answer that must come before the deadline."""
+    async def _within(self, work: Awaitable[T], what: str) -> T:
+        """Work that must be done before the deadline."""
         seconds = self._deadline_ns / NS_PER_S
         late = ExecTimeout(self._venue_id, f"{what}: no answer within {seconds:g} s", Reached.UNKNOWN)
-        timer = self._runtime.call_at(self._runtime.now_ns() + self._deadline_ns, answer.fail, late)
-        try:
-            return await answer
-        finally:
-            timer.cancel()
+        return await self._runtime.within(self._runtime.now_ns() + self._deadline_ns, work, late)
 
-    async def _pages(self, kind: Any, op: str, asked: Any) -> list[Any]:
+    async def _pages(self, kind: type[tuple[T, ...]], op: str, asked: Callable[[int], object]) -> list[T]:
         """All pages of a listing. Errors: InvalidResponse when they are not the whole."""
-        found: list[Any] = []
+        found: list[T] = []
         for _ in range(PAGES_MAX):
             page = await self._ask(op, asked(len(found)))
             if not isinstance(page, dict) or type(page.get("left")) is not int:
                 raise InvalidResponse(self._venue_id, "bad_message", f"{op}: not a page: {str(page)[:200]}")
-            items = self._read(tuple[kind, ...], page.get("items"))
+            items = self._read(kind, page.get("items"))
             found += items
             if page["left"] <= 0:
                 return found

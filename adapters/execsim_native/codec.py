@@ -96,7 +96,7 @@ def error_in(data: Any, venue: str) -> ExecError:
         return VenueError(venue, str(name), str(data.get("text") or args))
     try:
         error = kind(*args)
-        str(error), error.reached  # noqa: B018  # args that no such error has show here, not where it is handled
+        str(error), error.reached  # args that no such error has show here, not where it is handled
     except (TypeError, ValueError):
         return VenueError(venue, str(name), str(data.get("text") or args))
     return error

@@ -175,6 +175,10 @@ class Exchange:
         ]
         return resting, list(kernel.available(index, 1)), list(kernel.available(index, -1))
 
+    def tick_i(self, market: int) -> int:
+        """The tick the venue judges orders by now."""
+        return self._kernel.tick_i(VENUE, market)
+
     # ---------------------------------------------------------------- queue positions
     def ahead(self, order: VenueOrder) -> int | None:
         """Lots in front of a resting order, None where it does not rest."""

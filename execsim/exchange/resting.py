@@ -19,7 +19,6 @@ from execsim.core.order import (
 )
 from execsim.ports import Timer
 
-
 OrderKey = tuple[str, OrderId]
 """(account, id): traders name their orders, and two of them may choose the same name."""
 

@@ -6,6 +6,7 @@
     virtual.py    SimPy steps tasks and moves time              wall.py     asyncio wakes us, the real clock moves
     stepper.py    inputs: what wall time and its replay share   replay.py   a session of wall time, run again
     codec.py      inputs as bytes                               transport.py  requests, answers, frames as inputs
+    held.py       another runtime whose time stands still until it is released
 
 Order within one instant, the same in both runtimes; again and again:
 
@@ -26,6 +27,7 @@ Pending that is settled already is no wait. Cleanup (`finally`) may wait while t
 At the end of a run what is left is cancelled in reverse order of spawning, each task after the next newer one has ended.
 """
 
+from execsim.runtime.held import HeldRuntime
 from execsim.runtime.replay import ReplayRuntime
 from execsim.runtime.rng import Stream, Streams
 from execsim.runtime.sync import Event, Group, Overflow, Queue, QueueClosed, timeout
@@ -40,6 +42,7 @@ __all__ = [
     "Cancelled",
     "Event",
     "Group",
+    "HeldRuntime",
     "Overflow",
     "Pending",
     "Queue",

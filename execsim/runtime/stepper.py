@@ -61,6 +61,10 @@ class Stepper(Scheduler):
         self._hearers: dict[str, Hearer] = {}
         self._goal: Callable[[], bool] = lambda: False
 
+    @property
+    def seed(self) -> int:
+        return self._streams.seed
+
     def now_ns(self) -> int:
         """The time of the input being worked on."""
         return self._now
@@ -101,8 +105,8 @@ class Stepper(Scheduler):
         return await self._answer(key, _nothing, PLAIN, "a blocking function")  # type: ignore[no-any-return]  # what the call gave
 
     def listen(self, number: str, stream: Stream[bytes] | None, fn: Callable[[str, bytes], None]) -> None:
-        """Read a stream beside the run: `fn("frame", bytes)` for each frame, `fn("end", error or nothing)` once. A replay has
-        none to read."""
+        """Read a stream beside the run: `fn("frame", bytes)` for each frame, `fn("end", error or nothing)` once. A replay
+        has none to read."""
         self._hearers[number] = Hearer(fn, RAW)
         self._read(number, stream)
 

@@ -71,7 +71,7 @@ def summarise(
     """The summary object; see README, "What a run prints". `grades`: of the minutes of each market, may be empty without
     fills."""
     loaded, engine = parts.loaded, parts.engine
-    rows = parts.kernel.rows
+    rows = parts.stage.kernel.rows
     defects: Counter[str] = Counter()
     for manifest in loaded.manifests:
         defects.update(manifest.defects)
@@ -130,8 +130,8 @@ def _mishaps_told(parts: Parts) -> list[str]:
         if exchange.chain is not None:
             counts = exchange.chain.counts
             said.append(f"{name}: {counts.failed} of {counts.matched} matches failed on chain, as the scenario assumes")
-    unknown = sum(parts.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
-    if parts.kernel.queue == Fifo() and unknown:
+    unknown = sum(parts.stage.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
+    if parts.stage.kernel.queue == Fifo() and unknown:
         said.append(f"FIFO: {unknown} decreases of our levels name no order: they move no queue, as risk_averse")
     return said
 
@@ -223,7 +223,7 @@ def position_summary(engine: ExecutionEngine, market: str, mark_i: int | None) -
 
 
 def _latency(parts: Parts) -> dict[str, dict[str, int]]:
-    legs = {"feed": [parts.feed_drawn]}
+    legs = {"feed": [parts.stage.feed_drawn]}
     legs["entry"] = [venue.line.entry.drawn for venue in parts.venues.values()]
     legs["response"] = [venue.line.response.drawn for venue in parts.venues.values()]
     return {leg: LatencyStats.merged(stats).summary() for leg, stats in legs.items()}

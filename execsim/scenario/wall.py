@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from execsim.core.errors import ConfigError, ExecError
+from execsim.core.errors import ConfigError
 from execsim.core.instrument import Instrument
 from execsim.core.order import Order
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
@@ -282,5 +282,3 @@ def told(left: Sequence[Mapping[str, str]]) -> str:
     lines = [f"{o['order_id']} ({o['side']} {o['remaining']} of {o['market']}, {o['status']})" for o in left]
     return f"{len(lines)} orders may still be open: {', '.join(lines)}" if lines else ""
 
-
-__all__ = ["INTERRUPT", "Ended", "ExecError", "Line", "Session", "told"]

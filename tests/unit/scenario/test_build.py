@@ -114,9 +114,9 @@ def test_a_file_of_policies_may_serve_other_markets_too(tmp_path: Path) -> None:
 
 
 def test_the_refill_model_reaches_the_kernel() -> None:
-    kernel = joined(handwritten("exchange.refill=decay", "exchange.refill_half_life_ms=0.5")).kernel
+    kernel = joined(handwritten("exchange.refill=decay", "exchange.refill_half_life_ms=0.5")).stage.kernel
     assert (kernel.refill, kernel.half_life_ns) == (REFILL_DECAY, 500_000)
-    assert joined(handwritten()).kernel.refill == REFILL_NEVER
+    assert joined(handwritten()).stage.kernel.refill == REFILL_NEVER
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,6 @@ def test_the_refill_model_reaches_the_kernel() -> None:
     ],
 )
 def test_the_queue_model_reaches_the_kernel(settings: tuple[str, ...], model: QueueModel) -> None:
-    kernel = joined(handwritten(*settings)).kernel
+    kernel = joined(handwritten(*settings)).stage.kernel
     assert kernel.queue == model
     assert kernel.spans[0].unit_lots == 1_000_000
