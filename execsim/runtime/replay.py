@@ -49,6 +49,10 @@ class ReplayRuntime(Stepper):
             self._drop_all()
         return self._close()  # type: ignore[no-any-return]  # main's own result type
 
+    def next_input(self) -> Input | None:
+        """After the run: the first recorded input it did not get to, None when there is none."""
+        return next(self._inputs, None)
+
     def _play(self, goal: Callable[[], bool]) -> None:
         """Work on inputs until the goal is reached, or there are no more (`cut`)."""
         while not goal():

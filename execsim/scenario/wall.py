@@ -281,4 +281,3 @@ def told(left: Sequence[Mapping[str, str]]) -> str:
     """What is left after a session, in one line; "" if nothing is."""
     lines = [f"{o['order_id']} ({o['side']} {o['remaining']} of {o['market']}, {o['status']})" for o in left]
     return f"{len(lines)} orders may still be open: {', '.join(lines)}" if lines else ""
-
