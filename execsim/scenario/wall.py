@@ -106,10 +106,16 @@ class Session:
         try:
             for venue in line.venues:
                 await venue.start()
-            await self._join()
+            self._join()
             keeper = runtime.spawn(self._keep(), "session")
             for venue in line.venues:
                 venue.feed(self._live)
+            for venue in line.venues:
+                go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
+                if go is not None:
+                    await go()
+            for venue in line.venues:
+                self._fund(venue, await venue.balances())
             context = Context(
                 self._engine, runtime, self._live.books, name="strategy", params=self._params, markets=self._traded
             )
@@ -117,10 +123,6 @@ class Session:
             sampler = runtime.spawn(self._sample(), "samples", daemon=True)
             if self._for_s is not None:
                 runtime.call_at(runtime.now_ns() + self._for_s * line.speed * NS_PER_S, self._finish, "time is up")
-            for venue in line.venues:
-                go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
-                if go is not None:
-                    await go()
             await keeper.join()
             strategy.cancel()
             sampler.cancel()
@@ -134,7 +136,7 @@ class Session:
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
-    async def _join(self) -> None:
+    def _join(self) -> None:
         """Make every part and connect them, now that the venues have told their markets."""
         scenario, runtime = self._scenario, self._runtime
         self._instruments = _instruments(scenario, self._line.venues)
@@ -142,8 +144,6 @@ class Session:
         self._engine = engine = ExecutionEngine(engine_config(scenario.engine), runtime, self._journal)
         for venue in self._line.venues:
             engine.register_adapter(venue)
-        for venue in self._line.venues:
-            self._fund(venue, await venue.balances())
         engine.attach_books(self._live.books)
         names = list(self._instruments)
         engine.set_risk_engine(risk_engine(scenario.risk, self._folder, names))
