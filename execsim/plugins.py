@@ -40,10 +40,10 @@ def venue(name: str) -> VenuePlugin:
 
 
 def dialect(name: str) -> Callable[[], Dialect]:
-    """What makes the protocol of that name. Errors: VenueNotSupported(name, those there are)."""
+    """What makes the protocol of that name. Errors: ConfigError naming those there are."""
     spoken = {venue_id: plugin.dialect for venue_id, plugin in venues().items() if plugin.dialect is not None}
     if name not in spoken:
-        raise VenueNotSupported(f"{name} (dialect)", ", ".join(spoken))
+        raise ConfigError(f"there is no dialect {name!r}", f"there are: {', '.join(spoken)}")
     return spoken[name]
 
 

@@ -8,9 +8,10 @@ from itertools import count
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
 
-from execsim.core.errors import ConfigError, ExecError, InternalError, VenueNotSupported
+from execsim.core.errors import ConfigError, ExecError, InternalError, VenueError, VenueNotSupported
 from execsim.core.events import VenueEvent
-from execsim.core.order import OrderId
+from execsim.core.instrument import Instrument
+from execsim.core.order import Order, OrderId
 from execsim.ports import Closing, Desk, FrameSink, QueueWatch, Request, Response, TokenDesk, VenueAdapter
 from execsim_native import wire
 from execsim_native.codec import BadMessage
@@ -20,6 +21,8 @@ log = logging.getLogger("execsim.native")
 
 LEVELS_MAX: Final = 1_000
 """Levels a side one `book` answer may hold."""
+
+NO_MARKET: Final = ("UNKNOWN_MARKET", "no such market: {market}")
 
 Verb = Callable[[Desk, str, Any], Awaitable[Any]]
 
@@ -54,6 +57,7 @@ class NativeDialect:
                 desk.venue_id, BadMessage("channel", f"{channel[:64]!r} is none of: orders, markets")
             )
         account, market = fields.pop("account", ""), fields.pop("market", "")
+        fields.pop("venue", "")  # said to whoever chose the desk
         if fields or (market and channel == wire.ORDERS):
             unknown = next(iter(fields), "market")
             raise wire.bad_request(desk.venue_id, BadMessage(unknown[:64], f"{channel} has no such field"))
@@ -100,8 +104,21 @@ async def _go(desk: Desk, account: str, asked: wire.Nothing) -> Any:
     return desk.clock()
 
 
+def _order(desk: Desk, asked: wire.NewOrder) -> Order:
+    return asked.order(_instrument(desk, asked.market))
+
+
+def _instrument(desk: Desk, market: str) -> Instrument:
+    """Errors: VenueError in the venue's words for a market it does not have."""
+    instrument = desk.instruments().get(market)
+    if instrument is None:
+        code, text = desk.profile.texts.get("unknown_market", NO_MARKET)
+        raise VenueError(desk.venue_id, code, text.replace("{market}", market[:64]))
+    return instrument
+
+
 async def _place(desk: Desk, account: str, asked: wire.NewOrder) -> Any:
-    return await desk.adapter(account).place_order(asked.order(desk.instruments()))
+    return await desk.adapter(account).place_order(_order(desk, asked))
 
 
 async def _batch(desk: Desk, account: str, asked: wire.Batch) -> Any:
@@ -110,10 +127,19 @@ async def _batch(desk: Desk, account: str, asked: wire.Batch) -> Any:
         raise BadMessage("orders", f"a batch has 1 to {wire.BATCH_MAX} orders")
     if len({order.order_id for order in asked.orders}) < len(asked.orders):
         raise BadMessage("orders", "two orders of one id")
-    answers = await adapter.place_batch([order.order(desk.instruments()) for order in asked.orders])
-    return [
-        wire.BatchItem(error=_known(each)) if isinstance(each, Exception) else wire.BatchItem(each) for each in answers
-    ]
+    items: list[wire.BatchItem] = []
+    orders: dict[int, Order] = {}
+    for number, new in enumerate(asked.orders):
+        items.append(wire.BatchItem())
+        try:
+            orders[number] = _order(desk, new)
+        except VenueError as error:
+            items[number] = wire.BatchItem(error=error)
+    for number, answer in zip(orders, await adapter.place_batch(list(orders.values())), strict=True):
+        items[number] = (
+            wire.BatchItem(error=_known(answer)) if isinstance(answer, Exception) else wire.BatchItem(answer)
+        )
+    return items
 
 
 def _known(error: Exception) -> ExecError:
@@ -161,20 +187,13 @@ async def _book(desk: Desk, account: str, asked: wire.AskBook) -> Any:
     desk.adapter(account)
     if not 0 < asked.levels <= LEVELS_MAX:
         raise BadMessage("levels", f"should be 1 to {LEVELS_MAX}")
-    _known_market(desk, asked.market, "market")
+    _instrument(desk, asked.market)
     return desk.book(asked.market, asked.levels)
-
-
-def _known_market(desk: Desk, market: str, where: str) -> None:
-    if market not in desk.instruments():
-        raise BadMessage(
-            where, f"no such market: {market[:64]!r}; there are: {', '.join(list(desk.instruments())[:20])}"
-        )
 
 
 def _tokens(desk: Desk, adapter: VenueAdapter, *markets: str) -> TokenDesk:
     for market in markets:
-        _known_market(desk, market, "market")
+        _instrument(desk, market)
     if not isinstance(adapter, TokenDesk):
         raise VenueNotSupported(f"{desk.venue_id} (tokens)", "")
     return adapter

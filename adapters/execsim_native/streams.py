@@ -130,13 +130,8 @@ class AccountStream:
         event = wire.event_of(frame)
         if not self._memory.is_echo(event):
             self._memory.heard(event)
-            self._tell([event])
+            self._hear(event)
         return True
-
-    def _tell(self, events: Sequence[VenueEvent]) -> None:
-        """As timers: an answer that came just before them has been dealt with when they fire, as on a simulated line."""
-        for event in events:
-            self._runtime.call_at(self._runtime.now_ns(), self._hear, event)
 
     async def _catch_up(self) -> None:
         assert self._memory is not None
@@ -145,7 +140,9 @@ class AccountStream:
             await self._resync(self._memory)
         else:
             states = await self._venue.market_states()
-            self._tell(self._memory.missed((), {}, states, (await self._venue.hello()).clock.now_ns))
+            now_ns = (await self._venue.hello()).clock.now_ns
+            for event in self._memory.missed((), {}, states, now_ns):
+                self._hear(event)
         self._behind = False
         self._opened.set(None)
 
@@ -167,7 +164,8 @@ class AccountStream:
         counts = Counter(type(event).__name__ for event in found)
         what = ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "nothing"
         log.warning("%s: the account's events are back; missed: %s", venue.venue_id, what)
-        self._tell(found)
+        for event in found:
+            self._hear(event)
 
 
 class MarketStream:

@@ -72,15 +72,10 @@ class NewOrder:
             order.quote_amount, order.expire_ns,
         )  # fmt: skip
 
-    def order(self, instruments: Mapping[str, Instrument]) -> Order:
-        """Errors: BadMessage for what no engine would send: whatever breaks a rule of the venue is left to the venue."""
+    def order(self, instrument: Instrument) -> Order:
+        """Errors: BadMessage for what no engine would send; whatever breaks a rule of the venue is left to the venue."""
         if not 0 < len(self.order_id) <= ID_MAX:
             raise BadMessage("order_id", f"should have 1 to {ID_MAX} characters")
-        instrument = instruments.get(self.market)
-        if instrument is None:
-            raise BadMessage(
-                "market", f"no such market: {self.market[:64]!r}; there are: {', '.join(list(instruments)[:20])}"
-            )
         _sensible(self, instrument)
         return Order(
             OrderId(self.order_id), instrument, self.side, self.type, self.tif, self.size_lots, self.quote_amount,
@@ -96,8 +91,8 @@ def _sensible(order: NewOrder, instrument: Instrument) -> None:
         raise BadMessage("quote_amount", "a positive amount of money is for market buys")
     if order.price_i is None and not market:
         raise BadMessage("price_i", f"a {order.type} order has a price")
-    if market and order.tif not in (TimeInForce.IOC, TimeInForce.FOK):
-        raise BadMessage("tif", "a market order is ioc or fok")
+    if market and order.tif is TimeInForce.GTD:
+        raise BadMessage("tif", "a market order never rests: ioc or fok (gtc means ioc)")
     if order.type is OrderType.POST_ONLY and order.tif not in (TimeInForce.GTC, TimeInForce.GTD):
         raise BadMessage("tif", "a post_only order rests: gtc or gtd")
     if (order.tif is TimeInForce.GTD) != (order.expire_ns is not None):

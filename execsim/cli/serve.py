@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -71,6 +72,8 @@ def command(
     def ended() -> None:
         say("the market's data has ended; still answering, Ctrl-C stops")
 
+    # as Ctrl-C: asyncio's own way of ending a run
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         runtime.run(main=stage.run(server, ready, ended))
     except KeyboardInterrupt:

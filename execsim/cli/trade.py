@@ -44,7 +44,7 @@ def trade(
 
             def show(at: Where) -> None:
                 stamp = datetime.fromtimestamp(at.now_ns / 1e9, UTC).strftime("%H:%M:%S")
-                bar.update(task, detail=f"{at.rows:,} messages, {stamp} UTC, {at.pnl}")
+                bar.update(task, detail=f"{at.rows:,} inputs, {stamp} UTC, {at.pnl}")
 
             ended = run_session(
                 scenario, path.stem, path.parent, address, out=out, mode=mode, seed=seed, for_s=for_s, on_progress=show

@@ -10,6 +10,7 @@ from execsim.core.errors import AuthenticationError, ConfigError
 from execsim.core.events import Depth, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.order import VenueId
+from execsim.exchange.account import Ledger
 from execsim.exchange.exchange import Exchange
 from execsim.exchange.faults import PACKS
 from execsim.exchange.faults.build import build_pack
@@ -84,7 +85,7 @@ class ServedDesk:
             raise self._refused(
                 f"account {account[:64]!r}: a name has 1 to 64 letters, digits, dots, dashes and underscores"
             )
-        if account in self.exchange.ledger.accounts:
+        if account in Ledger.OWN or account in self.exchange.ledger.accounts:
             raise self._refused(f"account {account!r} is not free")
         if len(self._seats) >= ACCOUNTS_MAX:
             raise self._refused(f"there are {ACCOUNTS_MAX} accounts already")

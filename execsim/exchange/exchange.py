@@ -259,8 +259,7 @@ class Exchange:
         self.contracts.payoffs[instrument.market] = payoff_i
         paid = self.model.resolution.auto_redeem
         if paid:
-            venues_own = (Ledger.STREET, Ledger.FEES, Ledger.MINT)
-            for account in [name for name in self.ledger.accounts if name not in venues_own]:
+            for account in [name for name in self.ledger.accounts if name not in Ledger.OWN]:
                 settle(self.ledger, account, instrument, payoff_i)
         self.tell_all(MarketResolved(MarketId(instrument.market), payoff_i, self.runtime.now_ns(), paid))
 

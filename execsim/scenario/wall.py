@@ -1,7 +1,7 @@
 """Run a scenario's strategy in wall time, over adapters that reach a venue through a transport. Recorded, to be replayed.
 
     transport ──▶ adapter ──events──▶ engine ──▶ journal (rows, inputs, outputs)
-                     └──market data──▶ LiveBooks ──▶ strategy
+                     └──market data──▶ Ladders ──▶ Books ──▶ strategy
 
 `Session.main` is the whole run; a replay runs the same object on a ReplayRuntime.
 """
@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from execsim.core.order import Order
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
 from execsim.engine.context import Context
 from execsim.engine.session import ExecutionEngine
-from execsim.market import LiveBooks
+from execsim.market import Books, Ladders
 from execsim.ports import Journal, LiveVenue, Pending, Priority
 from execsim.report.run import RunRecord
 from execsim.runtime import SessionTransport
@@ -63,6 +63,22 @@ class Ended:
     summary: dict[str, Any]
     left: list[Order]
     error: Exception | None
+
+
+class Feed(Ladders):
+    """Books of every market the venues have, and word of when the market data end."""
+
+    def __init__(self, runtime: Stepper, instruments: Iterable[Instrument], on_ended: Callable[[], None]) -> None:
+        ticks = {instrument.market: instrument.tick_i for instrument in instruments}
+        super().__init__(ticks)
+        self.books = Books(runtime, self, self, list(ticks))
+        self.sink = self.books
+        self._on_ended = on_ended
+
+    def on_end(self, ts_ns: int) -> None:
+        super().on_end(ts_ns)
+        self.books.end()
+        self._on_ended()
 
 
 class Session:
@@ -109,7 +125,7 @@ class Session:
             self._join()
             keeper = runtime.spawn(self._keep(), "session")
             for venue in line.venues:
-                venue.feed(self._live)
+                venue.feed(self._feed)
             for venue in line.venues:
                 go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
                 if go is not None:
@@ -117,7 +133,7 @@ class Session:
             for venue in line.venues:
                 self._fund(venue, await venue.balances())
             context = Context(
-                self._engine, runtime, self._live.books, name="strategy", params=self._params, markets=self._traded
+                self._engine, runtime, self._feed.books, name="strategy", params=self._params, markets=self._traded
             )
             strategy = runtime.spawn(Guarded(self._strategy(context), self._strategy_ended), "strategy", daemon=True)
             sampler = runtime.spawn(self._sample(), "samples", daemon=True)
@@ -140,18 +156,19 @@ class Session:
         """Make every part and connect them, now that the venues have told their markets."""
         scenario, runtime = self._scenario, self._runtime
         self._instruments = _instruments(scenario, self._line.venues)
-        self._live = LiveBooks(runtime, self._instruments, lambda: self._finish("the market data ended"))
+        known = [instrument for venue in self._line.venues for instrument in venue.instruments().values()]
+        self._feed = Feed(runtime, known, lambda: self._finish("the market data ended"))
         self._engine = engine = ExecutionEngine(engine_config(scenario.engine), runtime, self._journal)
         for venue in self._line.venues:
             engine.register_adapter(venue)
-        engine.attach_books(self._live.books)
+        engine.attach_books(self._feed.books)
         names = list(self._instruments)
         engine.set_risk_engine(risk_engine(scenario.risk, self._folder, names))
         self._traded = tuple(scenario.strategy.markets or names)
         span_ns = (runtime.now_ns(), None)
         self._strategy, self._params = strategy_of(scenario.strategy, self._instruments, span_ns, self._folder)
         self._tally = Tally(engine)
-        self._samples = Samples(engine, self._live.books, list(self._instruments.values()))
+        self._samples = Samples(engine, self._feed.books, list(self._instruments.values()))
 
     def _fund(self, venue: LiveVenue, balances: Mapping[str, int]) -> None:
         """What the account holds at the start: money, and YES and NO tokens as far as they make full sets."""
@@ -198,7 +215,7 @@ class Session:
             why = await self._end
         finally:
             engine, runtime = self._engine, self._runtime
-            self._live.books.end()
+            self._feed.books.end()
             if why in ("interrupted", "cut short"):
                 engine.kill(why)  # the strategy may not place anything new
             until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
@@ -212,7 +229,7 @@ class Session:
             now_ns = self._runtime.now_ns()
             self._samples.take(now_ns)
             if self._on_progress is not None:
-                self._on_progress(Progress(self._live.rows, 0, now_ns, pnl_text(self._engine)))
+                self._on_progress(Progress(self._runtime.taken, 0, now_ns, pnl_text(self._engine)))
             await self._runtime.sleep_until(now_ns + SAMPLE_NS * self._line.speed, Priority.LAST)
 
     def _ended(self, start_ns: int, why: str) -> Ended:
@@ -229,14 +246,13 @@ class Session:
             "seed": seed,
             "journal_sha256": self._journal.digest(),
             "ended": why,
-            "events": self._live.rows,
+            "events": self._runtime.taken,
             "orders": self._tally.orders(engine),
-            "fills": fills_summary(fills, finals(self._live.books, self._instruments, marks)),
+            "fills": fills_summary(fills, finals(self._feed.books, self._instruments, marks)),
             "pnl": pnl_summary(engine.portfolio.totals(marks)),
             "positions": {m: position_summary(engine, m, marks.get(m)) for m in self._instruments},
             "metrics": engine.metrics.snapshot(),
             "wall_s": round(wall_s, 3),
-            "inputs": self._runtime.taken,
             "left": [_left(order) for order in self._left],
             "assumptions": [*scenario.notes, *self._notes],
         }
