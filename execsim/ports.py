@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from execsim.core.errors import ConfigError, ExecError
 from execsim.core.events import Depth, Top, Trade, VenueEvent
@@ -97,6 +97,10 @@ class Runtime(Protocol):
     """Time and tasks. `now_ns` is integer nanoseconds of the run's clock."""
 
     def now_ns(self) -> int: ...
+
+    def stopwatch_ns(self) -> int:
+        """For measuring how long our own work takes, and for nothing else: never journalled, no decision rests on it.
+        Wall: the machine's monotonic clock. Virtual: now_ns, so that work takes no time."""
 
     def next_event_ns(self) -> int:
         """Instant of the earliest thing scheduled besides the caller: now if anything is ready; NEVER if nothing is.
@@ -238,6 +242,14 @@ class TokenDesk(Protocol):
 
 
 @runtime_checkable
+class SigningWatch(Protocol):
+    """What an adapter that signs its orders offers besides: how long each signature took."""
+
+    def watch_signing(self, report: Callable[[Order, int], None]) -> None:
+        """Register who hears of each signature: the order, and the nanoseconds it took (of `Runtime.stopwatch_ns`)."""
+
+
+@runtime_checkable
 class QueueWatch(Protocol):
     """What a simulated venue offers besides: news of an order's place in its queue (`QueueMoved` events)."""
 
@@ -342,6 +354,16 @@ class BookView(Protocol):
     def in_gap(self, market: str) -> bool: ...
 
 
+class JournalRow(NamedTuple):
+    """One row as read back; `body` holds plain JSON values."""
+
+    seq: int
+    ts_ns: int
+    kind: str
+    order_id: str
+    body: dict[str, Any]
+
+
 class Journal(Protocol):
     """The append-only record of a run."""
 
@@ -365,6 +387,15 @@ class Journal(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class OrderArchive(Protocol):
+    """What a journal that can be asked about one order offers besides: where orders live on that memory let go of."""
+
+    def rows_of(self, order_id: OrderId) -> Sequence[JournalRow]:
+        """Every row of that order so far, in order, buffered ones included; empty when there is none. Blocks for one
+        look-up in an index. Errors: JournalError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """One thing that came into a run in wall time from outside, in the order in which it was taken (1, 2, 3, ...). The
@@ -375,7 +406,7 @@ class Input:
             answer   of the call or blocking function number `key`; `error`: it failed (body: JSON)
             frame    of the stream number `key`; `end`: there will be no more (body: JSON of the error, if one ended it)
             call     somebody outside the run called the door `key`
-            cancel   the run was cancelled from outside;   late   task number `key` was too slow at the end of the run
+            cancel   the run was cancelled from outside;   late   task `key` was too slow at the end of the run
     """
 
     number: int

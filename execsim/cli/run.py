@@ -14,13 +14,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from execsim.cli.outlets import LogFormat, LogLevel, MetricsEvery, MetricsFile, MetricsPort, MetricsWs, watched
 from execsim.cli.results import bar_of, blame, print_summary, write_report_of
 from execsim.cli.trade import trade
 from execsim.core.errors import ConfigError
 from execsim.journal import discard
+from execsim.observe.logs import logging_as
 from execsim.scenario import model
 
 if TYPE_CHECKING:
+    from execsim.observe.publish import Publisher
     from execsim.scenario.run import Finished
     from execsim.scenario.run import Progress as Where
 
@@ -47,6 +50,12 @@ def command(
         int | None, typer.Option("--for", metavar="SECONDS", min=1, help="--native: end after so many real seconds")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failing strategy")] = False,
+    metrics_port: MetricsPort = None,
+    metrics_ws: MetricsWs = None,
+    metrics_file: MetricsFile = None,
+    metrics_every: MetricsEvery = None,
+    log_level: LogLevel = "error",
+    log_format: LogFormat = "text",
 ) -> None:
     """Replay a recorded (or synthetic) market through the engine in virtual time, or trade in wall time (--native)."""
     path = model.locate(scenario)
@@ -54,16 +63,19 @@ def command(
     if strategy is not None:
         settings += [f"strategy.file={json.dumps(str(strategy.resolve()))}"]
     checked = model.load(path, seed, settings, replace_strategy=strategy is not None)
-    if native is not None:
-        mode = checked.journal.mode if any(item.startswith("journal") for item in settings) else "full"
-        trade(checked, path, native, account, out, mode, seed, for_s, as_json=as_json, quiet=quiet, debug=debug)
-        return
-    if for_s is not None:
+    if for_s is not None and native is None:
         raise ConfigError("--for is for sessions in wall time", "add --native HOST:PORT, or leave it out")
-    with nullcontext() if out is None else staged(out) as folder:
-        finished = _replay(checked, path, folder, quiet, debug)
-        if folder is not None:
-            write_report_of(finished.record, folder)
+    with logging_as(log_level, log_format), watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch:
+        if native is not None:
+            mode = checked.journal.mode if any(item.startswith("journal") for item in settings) else "full"
+            trade(
+                checked, path, native, account, out, mode, seed, for_s, watch, as_json=as_json, quiet=quiet, debug=debug
+            )
+            return
+        with nullcontext() if out is None else staged(out) as folder:
+            finished = _replay(checked, path, folder, quiet, debug, watch)
+            if folder is not None:
+                write_report_of(finished.record, folder)
     if out is not None and not quiet:
         print(f"execsim: wrote {out / 'report.html'} and the tables beside it", file=sys.stderr)
     print_summary(finished.summary, as_json)
@@ -100,7 +112,9 @@ def _writing(out: Path) -> Iterator[None]:
         raise ConfigError(f"--out {out} cannot be written: {error.strerror}", "name another directory") from None
 
 
-def _replay(scenario: model.Scenario, path: Path, out: Path | None, quiet: bool, debug: bool) -> Finished:
+def _replay(
+    scenario: model.Scenario, path: Path, out: Path | None, quiet: bool, debug: bool, watch: Publisher | None
+) -> Finished:
     from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
     from execsim.scenario.build import load_data
     from execsim.scenario.run import run
@@ -120,7 +134,7 @@ def _replay(scenario: model.Scenario, path: Path, out: Path | None, quiet: bool,
 
         bar.reset(task, description="replaying", total=sum(m.info.rows for m in loaded.markets))
         try:
-            return run(scenario, path.stem, path.parent, out, show, loaded)
+            return run(scenario, path.stem, path.parent, out, show, loaded, watch)
         except (Exception, SystemExit) as error:
             blame(error, scenario, path, debug)
             raise

@@ -13,6 +13,7 @@ from execsim.cli.results import bar_of, blame, print_summary, write_report_of
 from execsim.scenario import model
 
 if TYPE_CHECKING:
+    from execsim.observe.publish import Publisher
     from execsim.scenario.run import Progress as Where
 
 LEFT = 1
@@ -28,6 +29,7 @@ def trade(
     mode: Literal["full", "batched", "off"],
     seed: int | None,
     for_s: int | None,
+    watch: Publisher | None,
     *,
     as_json: bool,
     quiet: bool,
@@ -47,8 +49,9 @@ def trade(
                 bar.update(task, detail=f"{at.rows:,} inputs, {stamp} UTC, {at.pnl}")
 
             ended = run_session(
-                scenario, path.stem, path.parent, address, out=out, mode=mode, seed=seed, for_s=for_s, on_progress=show
-            )
+                scenario, path.stem, path.parent, address,
+                out=out, mode=mode, seed=seed, for_s=for_s, watch=watch, on_progress=show,
+            )  # fmt: skip
     except KeyboardInterrupt:
         print("execsim: interrupted twice: orders may still be open", file=sys.stderr)
         raise typer.Exit(LEFT) from None

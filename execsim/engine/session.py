@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from execsim.core.errors import (
     ConfigError,
@@ -21,18 +22,23 @@ from execsim.core.errors import (
     VenueNotSupported,
 )
 from execsim.core.events import OrderUpdate, QueueMoved
-from execsim.core.instrument import Instrument
-from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus, Side
+from execsim.core.instrument import Asset, Instrument
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, OrderStatus, Side
 from execsim.core.position import Position
+from execsim.core.units import NOTIONAL_MAX
 from execsim.engine.amends import Amender
+from execsim.engine.archive import JournalledOrders
 from execsim.engine.blotter import Blotter
 from execsim.engine.cancels import Canceller
 from execsim.engine.dispatch import Dispatcher, quietly, together
+from execsim.engine.flatten import Exits, Flattened
+from execsim.engine.guard import Guard
+from execsim.engine.halt import Halt, Halts
 from execsim.engine.inbox import Inbox
 from execsim.engine.inquiry import Inquiry, InquiryConfig
 from execsim.engine.metrics import Metrics
+from execsim.engine.notes import MARKET, OPENING, Opening, market_text
 from execsim.engine.pipeline import Pipeline
-from execsim.engine.policies import KillSwitch
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import Action
 from execsim.engine.recover import ReconcileConfig, Reconciler
@@ -41,10 +47,11 @@ from execsim.engine.route import Route, RouteConfig
 from execsim.engine.streams import UpdateStream
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.engine.tokens import Tokens
-from execsim.engine.track import Entry, OrderTracker
+from execsim.engine.track import ORDERS_KEPT_MAX, Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
-from execsim.ports import BookView, Journal, QueueWatch, Runtime, VenueAdapter
+from execsim.engine.watch import watch_kill_file, watch_risk
+from execsim.ports import BookView, Journal, OrderArchive, QueueWatch, Runtime, SigningWatch, VenueAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ class EngineConfig:
     enable_risk_checks: bool = True
     enable_validation: bool = True
     enable_metrics: bool = True
-    orders_kept_max: int = 1_000_000
+    orders_kept_max: int = ORDERS_KEPT_MAX
+    """finished orders in memory; older ones are answered from the journal"""
     calls: RouteConfig = field(default_factory=RouteConfig)
     inquiry: InquiryConfig = field(default_factory=InquiryConfig)
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -77,11 +85,15 @@ class ExecutionEngine:
         self.order_tracker = OrderTracker(config.orders_kept_max)
         self.view = LiveView(runtime, self.order_tracker, self.portfolio)
         self.blotter = Blotter(runtime, journal, self.metrics, self.order_tracker, self.portfolio, self.view)
+        if isinstance(journal, OrderArchive):
+            self.order_tracker.archive = JournalledOrders(journal, self.view).entry
         self.inbox = Inbox(self.blotter, self.order_tracker, self.view)
         self._validator = OrderValidator(config.validator) if config.enable_validation else None
-        self._pipeline = Pipeline(
-            self._validator, config.enable_risk_checks, self.order_tracker, self.blotter, self.view
+        self.halts = Halts(lambda kind, body: self.blotter.write(kind, "", body), runtime.now_ns)
+        self.guard = Guard(
+            config.enable_risk_checks, self.view, self.order_tracker, self.portfolio, self.halts, self.blotter.note
         )
+        self._pipeline = Pipeline(self._validator, self.guard, self.order_tracker, self.blotter, self.view)
         self._dispatch = Dispatcher(runtime, self.blotter, self._pipeline)
         self._cancels = Canceller(runtime, self.blotter, self._dispatch)
         self.inquiry = Inquiry(runtime, self._dispatch.routes, self.blotter, config.inquiry, self._cancels.found)
@@ -95,9 +107,17 @@ class ExecutionEngine:
         )  # fmt: skip
         self.blotter.on_unknown = self.inquiry.start
         self.blotter.on_late_fill = self._amends.late_fill
+        self.blotter.on_profit = self.guard.look
+        self.guard.cancel = self._cancel_open
+        self.view.health, self.view.resolved = self.healthy, self.blotter.resolved
         self.tokens = Tokens(self._dispatch.routes, self.blotter, self.portfolio, self.view, self.marks)
+        self._exits = Exits(
+            self, runtime, self.view, self.order_tracker, self.portfolio, self.tokens, self.blotter.closed.__contains__,
+            self._lots_max,
+        )  # fmt: skip
         self._id_prefix = f"{runtime.rng('order-ids').raw() & 0xFFFFFFFF:08x}"
         self._ids = 0
+        self.opening = Opening()
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
@@ -117,20 +137,39 @@ class ExecutionEngine:
         for instrument in instruments.values():
             self.view.register(instrument)
             self.portfolio.open(instrument)
+            self.blotter.note(MARKET + instrument.market, market_text(instrument))
         limits = self.config.rate_limits.get(venue) or RateLimiterConfig.preset(venue)
         self._dispatch.routes[venue] = Route(self.runtime, adapter, limits, self.config.calls, self.blotter.breaker)
         self.view.venues.append(venue)
         adapter.events(partial(self.inbox.hear, venue))
+        if isinstance(adapter, SigningWatch):
+            adapter.watch_signing(self.blotter.stopwatch.signed)
+
+    def deposit(self, asset: Asset, units: int) -> None:
+        """Money the account begins with (or gets from outside); no PnL. The journal keeps it."""
+        self.portfolio.deposit(asset, units)
+        self.opening.cash[asset.name] = self.opening.cash.get(asset.name, 0) + units
+        self.blotter.note(OPENING, self.opening.text())
+
+    def open_sets(self, market: str, lots: int) -> None:
+        """Full sets the account begins with, paid for from its cash. Before the first order; later see `tokens.split`."""
+        self.portfolio.split(market, lots)
+        self.opening.sets[market] = self.opening.sets.get(market, 0) + lots
+        self.blotter.note(OPENING, self.opening.text())
 
     def attach_books(self, books: BookView) -> None:
         """The strategy-side books: ticks, marks and the size of quote-amount orders are read from them."""
         self.view.books = books
 
     def set_risk_engine(self, risk: RiskEngine) -> None:
-        """Judge orders by `risk` from now on. An enabled KillSwitch among its policies also cancels what is open."""
-        self._pipeline.risk = risk
-        if any(isinstance(policy, KillSwitch) and policy.enabled for policy in risk.policies):
-            self.kill("the kill switch is on in the risk policies")
+        """Judge orders by `risk` from now on. An enabled KillSwitch among its policies also cancels what is open. What was
+        halted stays halted."""
+        self.guard.set_risk(risk)
+
+    def declare_event(self, markets: Sequence[str]) -> None:
+        """Say that exactly one of these binary markets will pay (a neg-risk event): MaxOutcomeLoss counts them together.
+        Errors: ConfigError for a market nobody trades, or that cannot be an outcome of it."""
+        self.view.declare_event(markets)
 
     def new_order_id(self) -> OrderId:
         """Unique in the run, the same in every run of one seed: 8 hex digits of the run and a counter."""
@@ -255,19 +294,59 @@ class ExecutionEngine:
     def start_cancel(self, order: Order) -> None:
         """Ask for a cancel without waiting; the outcome comes as an OrderUpdate. No effect on a finished order or one
         whose cancel is under way. Errors: OrderNotFound."""
-        self._cancels.start(self.order_tracker.entry(order.id))
+        if not order.is_terminal:
+            self._cancels.start(self.order_tracker.entry(order.id))
+
+    # --- risk -----------------------------------------------------------------------------------------------------
 
     def kill(self, reason: str) -> None:
-        """From now on only cancels pass, and everything open is cancelled. Final for this engine."""
-        if self._pipeline.kill_reason is None:
-            self._pipeline.kill_reason = reason
-            self.blotter.killed(reason)
-        for order in self.get_active_orders():
-            self.start_cancel(order)
+        """From now on only cancels and `flatten` pass, and everything open is cancelled. Final for this engine."""
+        self.guard.kill(reason)
 
     @property
     def kill_reason(self) -> str | None:
-        return self._pipeline.kill_reason
+        return self.halts.kill_reason
+
+    @property
+    def halted(self) -> tuple[Halt, ...]:
+        """What keeps orders from passing, the strongest first; empty while everything may be traded."""
+        return self.halts.all()
+
+    def resume(self, reason: str, market: str | None = None) -> tuple[Halt, ...]:
+        """Trade again after a halt (of one market); returns what was ended. `reason` is journalled. Drawdowns count anew.
+
+        Errors: ConfigError without a reason, and while the kill switch is on: that is final.
+        """
+        return self.guard.resume(reason, market)
+
+    async def flatten(self, market: str | Sequence[str] | None = None, *, owner: str = "") -> list[Flattened]:
+        """Cancel what is open and close what is held (of one market, of some), as far as the best prices allow: halted or
+        not. Returns a line a market, what could not be closed among it. Errors: ConfigError for an unknown market."""
+        return await self._exits.flatten((market,) if isinstance(market, str) else market, owner)
+
+    async def watch_risk(self, period_ns: int) -> None:
+        """Let the policies that act by themselves (losses, stale data, ill venues) look again and again; spawn it as a
+        daemon. Ends when the engine is killed. Errors: ConfigError unless period_ns > 0."""
+        await watch_risk(self.runtime, self.guard.look, self._is_killed, period_ns)
+
+    async def watch_kill_file(self, path: Path, period_ns: int) -> None:
+        """Kill the engine once this file exists; spawn it as a daemon. Errors: ConfigError unless period_ns > 0."""
+        await watch_kill_file(self.runtime, self.kill, self._is_killed, path, period_ns)
+
+    def begin_exit(self, order: Order, owner: str = "") -> None:
+        """As `begin`, for an order of `flatten`: it passes halts, the kill switch and every policy but PriceBand."""
+        self.guard.exempt(order.id)
+        self._pipeline.begin(order, owner)
+
+    def _is_killed(self) -> bool:
+        return self.kill_reason is not None
+
+    def _lots_max(self, market: str) -> int:
+        return NOTIONAL_MAX if self._validator is None else self._validator.lots_max(market)
+
+    def _cancel_open(self, market: str | None) -> None:
+        for order in self.get_active_orders(market):
+            self.start_cancel(order)
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -280,6 +359,10 @@ class ExecutionEngine:
             return order.status
         await self.inquiry.ask(entry)
         return order.status
+
+    async def ask(self, order_id: OrderId) -> OrderReport:
+        """Ask the venue once about any order, ended ones too, and book what it says. Errors: OrderNotFound, NetworkError."""
+        return await self.inquiry.ask(self.order_tracker.entry(order_id))
 
     async def reconcile(self, venue: str | None = None) -> list[Action]:
         """Compare our books with what a venue (every venue) says, and mend ours; returns what was done, in sentences when
@@ -300,8 +383,10 @@ class ExecutionEngine:
 
     def record_fill(self, fill: Fill, done: bool = False) -> bool:
         """Book a fill by hand; False when its id is known. Errors: OrderNotFound, InvalidOrderState (not booked)."""
-        entry = self.order_tracker.entry(fill.order_id)
-        return self.blotter.filled(entry, fill, done)
+        market = self.order_tracker.evicted_market(fill.order_id)
+        if market is not None:
+            return self.blotter.filled_late(market, fill, done)
+        return self.blotter.filled(self.order_tracker.entry(fill.order_id), fill, done)
 
     def instrument(self, market: str) -> Instrument:
         """Errors: ConfigError when no registered venue trades it."""

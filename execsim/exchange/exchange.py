@@ -27,6 +27,7 @@ from execsim.exchange.latency import LatencyModel
 from execsim.exchange.limits import VenueLimits
 from execsim.exchange.line import Line, Sent
 from execsim.exchange.matching import TapeMatching
+from execsim.exchange.register import ENDED_KEPT_MAX
 from execsim.exchange.resolution import ResolutionModel, Resolutions
 from execsim.exchange.resting import OrderKey, VenueOrder
 from execsim.exchange.rewards import Levels, Resting
@@ -51,6 +52,8 @@ class ExchangeModel:
     limits: tuple[LimitRule, ...] | None = None
     """the venue's rate limits, instead of its profile's"""
     limits_enforced: bool = True
+    ended_kept_max: int = ENDED_KEPT_MAX
+    """ended orders the venue can still be asked about; older ones it does not know any more"""
 
 
 class Exchange:
@@ -98,7 +101,7 @@ class Exchange:
             self.chain = Chain(runtime, self.ledger, model.chain, venue_id, self.tell, self._undo, self.trace)
         self.entry = OrderEntry(
             runtime, venue_id, profile, self.gate, self.matching, self.claims, self.tell, self.chain, model.taker_delay,
-            self.trace,
+            self.trace, model.ended_kept_max,
         )  # fmt: skip
         if self.limits.counts_unfilled:
             self.entry.on_first = self._first_fill

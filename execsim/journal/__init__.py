@@ -2,9 +2,12 @@
 
 from execsim.journal.canonical import canonical_json, digest_of
 from execsim.journal.digest import HashJournal
+from execsim.journal.reader import discard, opened, read
 from execsim.journal.replay import ENDED, ReplayJournal
-from execsim.journal.session import SessionRecord, count_inputs, notes
-from execsim.journal.sqlite import BATCH_ROWS, JournalRow, SqliteJournal, discard, read
+from execsim.journal.session import SessionRecord, count_inputs
+from execsim.journal.sqlite import BATCH_ROWS, SqliteJournal
+from execsim.journal.state import state_of
+from execsim.ports import JournalRow
 
 __all__ = [
     "BATCH_ROWS",
@@ -18,6 +21,7 @@ __all__ = [
     "count_inputs",
     "digest_of",
     "discard",
-    "notes",
+    "opened",
     "read",
+    "state_of",
 ]

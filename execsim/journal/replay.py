@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from execsim.core.errors import JournalError
+from execsim.core.order import OrderId
 from execsim.journal.canonical import NotCanonical, canonical_json, row_line
-from execsim.journal.session import count_inputs, inputs, outputs
-from execsim.journal.sqlite import JournalRow, read
-from execsim.ports import Diverged, Input, Output
+from execsim.journal.reader import read
+from execsim.journal.session import count_inputs, inputs, outputs, rows_of
+from execsim.ports import Diverged, Input, JournalRow, Output
 
 ENDED: Final = "session.ended"
 """The note of a session that ended by itself; one that was killed has none, and may have been cut off within an input."""
@@ -71,6 +72,10 @@ class ReplayJournal:
             raise Diverged(f"row {got.seq}", expected, got)
         self._state.update(line)
         self.rows += 1
+
+    def rows_of(self, order_id: OrderId) -> Sequence[JournalRow]:
+        """What the session's journal held of the order by then (`ports.OrderArchive`)."""
+        return [row for row in rows_of(self._path, order_id) if row.seq <= self.rows]
 
     def note(self, key: str, text: str) -> None:
         """Nothing is kept."""

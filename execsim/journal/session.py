@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from execsim.core.errors import JournalError
-from execsim.journal.sqlite import SqliteJournal, opened
-from execsim.ports import Input, Output
+from execsim.core.order import OrderId
+from execsim.journal.reader import connected, parsed
+from execsim.journal.sqlite import OF_ORDER, SqliteJournal
+from execsim.ports import Input, JournalRow, Output
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS inputs (
@@ -106,14 +108,14 @@ def outputs(path: Path) -> Iterator[Output]:
         yield Output(*row)
 
 
-def notes(path: Path) -> dict[str, str]:
-    """The facts kept beside the rows (`Journal.note`), by key."""
-    return dict(_rows(path, "SELECT key, value FROM meta"))
+def rows_of(path: Path, order_id: OrderId) -> list[JournalRow]:
+    """Every row of one order. Errors: JournalError."""
+    return [parsed(path, row) for row in _rows(path, OF_ORDER, (order_id,))]
 
 
 def count_inputs(path: Path) -> int:
     """How many inputs were recorded. Errors: JournalError saying what a journal without any is."""
-    with opened(path) as db:
+    with connected(path) as db:
         try:
             (count,) = db.execute("SELECT count(*) FROM inputs").fetchone()
         except sqlite3.Error:
@@ -126,9 +128,9 @@ def count_inputs(path: Path) -> int:
     return int(count)
 
 
-def _rows(path: Path, query: str) -> Iterator[Any]:
-    with opened(path) as db:
+def _rows(path: Path, query: str, bound: tuple[str, ...] = ()) -> Iterator[Any]:
+    with connected(path) as db:
         try:
-            yield from db.execute(query)
+            yield from db.execute(query, bound)
         except sqlite3.Error as error:
             raise JournalError(str(path), f"cannot read: {error}") from error

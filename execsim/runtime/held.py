@@ -56,6 +56,9 @@ class HeldRuntime:
     def now_ns(self) -> int:
         return self._at_ns if self._back_ns is None else self._inner.now_ns() - self._back_ns
 
+    def stopwatch_ns(self) -> int:
+        return self._inner.stopwatch_ns()
+
     def next_event_ns(self) -> int:
         return self._at_ns if self._back_ns is None else self._inner.next_event_ns() - self._back_ns
 

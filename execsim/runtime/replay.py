@@ -80,9 +80,9 @@ class ReplayRuntime(Stepper):
             return
         if item.kind == "late":
             self._take(item.t_ns, item.kind, item.key, item.body)
-            task = self._alive.get(int(item.key))
-            if task is None:
-                raise Diverged("task", f"task number {item.key} is still running", "it has ended")
+            task = self._newest()
+            if task is None or task.name != item.key:
+                raise Diverged(f"input {item.number}", f"task {item.key!r} is still running", "it has ended")
             self._late(task)
             task.cancel()
             return

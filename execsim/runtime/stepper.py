@@ -10,6 +10,7 @@ seed and its inputs: written to a log (`SessionLog`), they let it be run again.
 from __future__ import annotations
 
 import json
+import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -68,6 +69,9 @@ class Stepper(Scheduler):
     def now_ns(self) -> int:
         """The time of the input being worked on."""
         return self._now
+
+    def stopwatch_ns(self) -> int:
+        return time.monotonic_ns()
 
     def next_event_ns(self) -> int:
         """Now: anything may come at any moment; or the time of a timer that is overdue, for it comes before now."""

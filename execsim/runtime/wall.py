@@ -98,7 +98,7 @@ class WallRuntime(Stepper):
         self._inbox: deque[Arrival] = deque()
         self._readers: dict[str, Reader] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._signals: dict[int, str] = {}
+        self._signals: dict[int, tuple[str, bytes]] = {}
         self._reached: asyncio.Future[None] | None = None
         self._worker: ThreadPoolExecutor | None = None
 
@@ -131,7 +131,7 @@ class WallRuntime(Stepper):
         self._until_ns = NEVER if until_ns is None else until_ns
         if self._started_ns is None:
             self._started_ns = time.monotonic_ns()
-        restore = [_hear_signal(number, partial(self.post, door, b"")) for number, door in self._signals.items()]
+        restore = [_hear_signal(number, partial(self.post, *call)) for number, call in self._signals.items()]
         self._take_start(self.real_ns(), self._origin_ns)
         try:
             await self._pump_until(lambda: self._over)
@@ -155,9 +155,9 @@ class WallRuntime(Stepper):
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._arrive, "call", door, body)
 
-    def hear_signal(self, number: int, door: str) -> None:
+    def hear_signal(self, number: int, door: str, body: bytes = b"") -> None:
         """Call a door for each signal of that number while the run lasts. Before `run`, which must be in the main thread."""
-        self._signals[number] = door
+        self._signals[number] = (door, body)
 
     def _arrive(self, kind: str, key: str, value: Any) -> None:
         self._inbox.append(Arrival(kind, key, value))
@@ -374,7 +374,7 @@ class WallRuntime(Stepper):
 
     async def _force(self, task: Task) -> None:
         for _ in range(CANCELS_MAX):
-            self._take(self.real_ns(), "late", str(task.number), b"")
+            self._take(self.real_ns(), "late", task.name, b"")
             self._late(task)
             task.cancel()
             if await self._pump_until(_done(task), LATE_S):

@@ -14,7 +14,6 @@ from execsim import plugins
 from execsim.core.errors import ConfigError, DataError, ValidationError
 from execsim.core.instrument import Instrument, InstrumentKind
 from execsim.core.units import NS_PER_S, NS_PER_US, plain
-from execsim.engine.policies import PositionLimit
 from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
@@ -26,6 +25,7 @@ from execsim.ports import Journal, Runtime
 from execsim.scenario import model
 from execsim.scenario.agents import agents_manifest
 from execsim.scenario.policies import load_policies, policies_of
+from execsim.scenario.profile import volume_profile
 from execsim.scenario.script import load_script
 from execsim.scenario.stage import Stage, endow, exactly, set_stage
 from execsim.scenario.strategies import Run as StrategyRun
@@ -198,6 +198,8 @@ def join(
     for venue in venues.values():
         engine.register_adapter(venue)
         _fund(scenario, loaded, venue, engine)
+    for event in scenario.events:
+        engine.declare_event(event.markets)
     names = [market.id for market in loaded.markets]
     books = Books(runtime, stage.reader, stage.reader, names)
     engine.attach_books(books)
@@ -205,7 +207,9 @@ def join(
     engine.set_risk_engine(risk)
     traded = tuple(scenario.strategy.markets or names)
     instruments = {market.id: market.instrument for market in loaded.markets}
-    strategy, params = strategy_of(scenario.strategy, instruments, (loaded.start_ns, loaded.end_ns), folder)
+    strategy, params = strategy_of(
+        scenario.strategy, instruments, (loaded.start_ns, loaded.end_ns), folder, scenario.seed
+    )
     return Parts(loaded, stage, engine, risk, venues, books, strategy, params, traded)
 
 
@@ -213,9 +217,9 @@ def _fund(scenario: model.Scenario, loaded: Loaded, venue: SimulatedVenue, engin
     """Starting balances and split sets, at the venue and in the portfolio."""
     given = endow(scenario, loaded, venue)
     for asset, units in given.money:
-        engine.portfolio.deposit(asset, units)
+        engine.deposit(asset, units)
     for market, lots in given.sets:
-        engine.portfolio.split(market, lots)
+        engine.open_sets(market, lots)
 
 
 def engine_config(item: model.Engine) -> EngineConfig:
@@ -227,6 +231,8 @@ def engine_config(item: model.Engine) -> EngineConfig:
     return EngineConfig(
         validator=validator, rate_limits=limits, enable_risk_checks=item.enable_risk_checks,
         enable_validation=item.enable_validation, enable_metrics=item.enable_metrics,
+        **item.calls.engine(),
+        orders_kept_max=item.orders_kept_max,
     )  # fmt: skip
 
 
@@ -241,7 +247,7 @@ def risk_engine(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngin
     """A policy of the scenario itself must name one of its markets; a file may serve many scenarios."""
     policies = policies_of(item.policies, "risk")
     for index, policy in enumerate(policies):
-        if isinstance(policy, PositionLimit) and policy.market_id not in (None, *markets):
+        if policy.market_id not in (None, *markets):
             what = f"risk: policies[{index}].market_id: {policy.market_id!r} is not a market id"
             raise ConfigError(what, f"known: {', '.join(markets)}")
     if item.file is not None:
@@ -250,12 +256,21 @@ def risk_engine(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngin
 
 
 def strategy_of(
-    item: model.Strategy, instruments: Mapping[str, Instrument], span_ns: tuple[int, int | None], folder: Path
+    item: model.Strategy,
+    instruments: Mapping[str, Instrument],
+    span_ns: tuple[int, int | None],
+    folder: Path,
+    seed: int,
 ) -> tuple[StrategyRun, Mapping[str, Any]]:
     """The strategy and its parameters; an order script counts its times from the start of the span."""
     if item.orders is not None:
         script = load_script(folder / item.orders, instruments, *span_ns)
         return shipped("orders"), {**item.params, "orders": script}
+    params: Mapping[str, Any] = item.params
+    if item.profile is not None:
+        tape = _tape(item.profile, seed, folder)
+        weights = volume_profile(tape, item.profile.market, item.profile.buckets, inferred=item.profile.inferred)
+        params = {**params, "weights": weights}
     if item.file is not None:
-        return from_file(folder / item.file), item.params
-    return shipped(item.name or ""), item.params
+        return from_file(folder / item.file), params
+    return shipped(item.name or ""), params

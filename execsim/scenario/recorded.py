@@ -21,7 +21,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from execsim.core.errors import JournalError
-from execsim.journal import ENDED, notes
+from execsim.journal import ENDED, opened
 from execsim.ports import Journal
 from execsim.scenario import model
 
@@ -31,7 +31,8 @@ SESSION: Final = "session"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`files` by path: sha256 of what the run read besides the scenario. `for_s`: real seconds it was to last."""
+    """`files` by path: sha256 of what the run read besides the scenario. `for_s`: real seconds it was to last. `kill_file`:
+    "" if it looked for none by itself. `metrics_ns`: how often it showed its metrics, None if it did not."""
 
     name: str
     dialect: str
@@ -39,19 +40,21 @@ class Recorded:
     for_s: int | None
     speed: int
     durable: bool
+    kill_file: str
+    metrics_ns: int | None
     files: Mapping[str, str]
     execsim: str
     python: str
 
 
-def recorded(
-    scenario: model.Scenario, name: str, dialect: str, account: str, for_s: int | None, speed: int, durable: bool
-) -> Recorded:
-    """Of a scenario whose paths are absolute."""
+def files_of(scenario: model.Scenario) -> dict[str, str]:
+    """What a scenario whose paths are absolute reads besides itself and its data: sha256 by path."""
     read = (scenario.strategy.file, scenario.strategy.orders, scenario.risk.file)
-    files = {path: sha256_of(path) for path in read if path is not None}
-    python, version = platform.python_version(), metadata.version("execsim")
-    return Recorded(name, dialect, account, for_s, speed, durable, files, version, python)
+    return {path: sha256_of(path) for path in read if path is not None}
+
+
+def versions() -> dict[str, str]:
+    return {"execsim": metadata.version("execsim"), "python": platform.python_version()}
 
 
 def sha256_of(path: str) -> str:
@@ -69,7 +72,8 @@ def write_notes(journal: Journal, item: Recorded, scenario: model.Scenario) -> N
 
 def read_notes(path: Path) -> tuple[Recorded, model.Scenario, str]:
     """(what was noted, the scenario, how the session ended: "" if it was killed). Errors: JournalError."""
-    held = notes(path)
+    with opened(path) as (notes, _):
+        held = notes
     try:
         item = Recorded(**json.loads(held[SESSION]))
         scenario = model.Scenario.model_validate(tomllib.loads(held[SCENARIO], parse_float=Decimal))
@@ -87,8 +91,7 @@ def changes(item: Recorded) -> list[str]:
         if now != before:
             how = f"sha256 {before[:16]} then, {now[:16]} now" if now else "it cannot be read any more"
             said.append(f"{path} has changed since the session: {how}")
-    here = {"execsim": metadata.version("execsim"), "python": platform.python_version()}
-    for name, version in here.items():
+    for name, version in versions().items():
         before = getattr(item, name)
         if version != before:
             said.append(f"{name} was {before} in the session and is {version} now")

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -13,15 +14,17 @@ from typing import Final, Literal
 from execsim import plugins
 from execsim.core.errors import ConfigError, JournalError, VenueNotSupported
 from execsim.core.order import VenueId
+from execsim.engine.watch import kill_file_of
 from execsim.journal import ENDED, HashJournal, ReplayJournal, SessionRecord, SqliteJournal, count_inputs
 from execsim.net import LinesTransport
+from execsim.observe.publish import Publisher
 from execsim.ports import DeskClock, Diverged, Input, Journal, LiveVenue, Runtime, SessionLog, Transport, VenueConfig
 from execsim.report.explain import JOURNAL
 from execsim.runtime import ReplayRuntime, SessionTransport, WallRuntime
 from execsim.scenario import model
-from execsim.scenario.recorded import changes, read_notes, recorded, write_notes
+from execsim.scenario.recorded import Recorded, changes, files_of, read_notes, versions, write_notes
 from execsim.scenario.run import Progress
-from execsim.scenario.wall import INTERRUPT, Ended, Line, Session
+from execsim.scenario.wall import INTERRUPT, KILL, METRICS_NS, Ended, Line, Session
 
 ACCOUNT: Final = "trader"
 DIALECT: Final = "native"
@@ -92,6 +95,7 @@ def run_session(
     mode: Literal["full", "batched", "off"] = "full",
     seed: int | None = None,
     for_s: int | None = None,
+    watch: Publisher | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Ended:
     """Trade a scenario's strategy at an exchange until its data end, for `for_s` real seconds, or until Ctrl-C.
@@ -107,21 +111,27 @@ def run_session(
     journal, log = _journal(mode, out)
     try:
         seed = int.from_bytes(os.urandom(SEED_BITS // 8)) if seed is None else seed
-        item = recorded(scenario, name, address.dialect, address.account, for_s, clock.speed, journal.durable)
+        item = Recorded(
+            name, address.dialect, address.account, for_s, clock.speed, journal.durable,
+            "" if out is None else str(kill_file_of(out.absolute())),
+            None if watch is None else watch.period_ns or METRICS_NS * clock.speed,
+            files_of(scenario), **versions(),
+        )  # fmt: skip
         write_notes(journal, item, scenario)
         origin_ns = clock.now_ns + (time.monotonic_ns() - asked_ns) * clock.speed * clock.moving
         runtime = WallRuntime(seed, origin_ns, clock.speed, log=log)
         for number in (signal.SIGINT, signal.SIGTERM):
             runtime.hear_signal(number, INTERRUPT)
+        runtime.hear_signal(signal.SIGUSR1, KILL, b"signal SIGUSR1")
         transport = SessionTransport(runtime, address.transport())
         venues = connect(scenario, address.dialect, address.account, transport, runtime)
-        session = Session(
-            scenario, name, folder, runtime, journal, Line(transport, venues, clock.speed), for_s, on_progress
-        )
+        line, kill_file = Line(transport, venues, clock.speed), Path(item.kill_file) if item.kill_file else None
+        session = Session(scenario, name, folder, runtime, journal, line, for_s, kill_file, watch, on_progress)
         try:
             ended = runtime.run(main=session.main())
         except BaseException as error:
-            journal.note(ENDED, f"failed: {type(error).__name__}: {error}")
+            with suppress(JournalError):
+                journal.note(ENDED, f"failed: {type(error).__name__}: {error}")
             raise
         if ended is None:
             raise KeyboardInterrupt
@@ -174,7 +184,9 @@ def replay_session(path: Path) -> Replayed:
     runtime = ReplayRuntime(journal.recorded_inputs(), journal)
     transport = SessionTransport(runtime, None)
     venues = connect(scenario, item.dialect, item.account, transport, runtime)
-    session = Session(scenario, item.name, Path(), runtime, journal, Line(transport, venues, item.speed), item.for_s)
+    line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
+    watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
+    session = Session(scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch)
     failure: BaseException | None = None
     difference: Diverged | None = None
     try:

@@ -307,7 +307,9 @@ def _exchanges(
         model = exchange_model(item.settlement, item.resolution, delay, events.get(name, ()), faults)
         profile = plugins.venue(name).profile
         rules = limit_rules(item.limits, profile, f"venues.{name}.limits")
-        model = dataclasses.replace(model, limits=rules, limits_enforced=item.limits.enforced)
+        model = dataclasses.replace(
+            model, limits=rules, limits_enforced=item.limits.enforced, ended_kept_max=scenario.engine.orders_kept_max
+        )
         book = None if made is None else _book(made, profile)
         exchange = Exchange(runtime, kernel, name, markets, profile, model, trace, book)
         for fault in faults:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,8 +12,7 @@ from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import Fill, FillStatus, Order, OrderStatus
-from execsim.core.units import plain
-from execsim.engine.policies import PositionLimit
+from execsim.core.units import NS_PER_S, plain
 from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
@@ -22,6 +22,7 @@ from execsim.scenario import model
 from execsim.scenario.build import Parts
 from execsim.scenario.grading import Grades
 from execsim.scenario.latency import unrealistic
+from execsim.scenario.profile import profile_told
 from execsim.tape.grades import UNGRADED, grade_at
 
 PNL: Final = ("realised", "unrealised", "fees", "rebates", "net")
@@ -61,7 +62,7 @@ class Tally:
         unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.get_active_orders())
         names = ("sent", "accepted", "rejected", "cancelled", "filled", "expired")
         counts = {name: self.counts[name] for name in names}
-        return {"submitted": len(engine.order_tracker.get_all_orders()), **counts, "unknown": unknown}
+        return {"submitted": engine.order_tracker.tracked, **counts, "unknown": unknown}
 
 
 def summarise(
@@ -229,9 +230,19 @@ def _latency(parts: Parts) -> dict[str, dict[str, int]]:
     return {leg: LatencyStats.merged(stats).summary() for leg, stats in legs.items()}
 
 
+def _halts_told(parts: Parts) -> list[str]:
+    """What was still halted at the end of the run."""
+    told = []
+    for halt in parts.engine.halted:
+        since = datetime.fromtimestamp(halt.since_ns // NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        what = "killed" if halt.kill else f"{halt.action} by {halt.policy}"
+        told.append(f"risk: {halt.market or 'everything'} was {what} since {since}: {halt.reason}")
+    return told
+
+
 def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
     """What a reader must know before believing the numbers, in plain words."""
-    said = [*scenario.notes, *_mishaps_told(parts)]
+    said = [*scenario.notes, *_mishaps_told(parts), *_halts_told(parts)]
     for market in scenario.markets:
         if market.resolve is not None:
             source = f" ({market.resolve.source})" if market.resolve.source else ""
@@ -244,16 +255,23 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
         if item.start_at is not None:
             what = item.tape or ", ".join(item.sources) or "synthetic rows"
             said.append(f"{what} is replayed as if it began at {item.start_at.isoformat()}")
+    profile = scenario.strategy.profile
+    if profile is not None:
+        replayed = [name for item in scenario.data for name in (item.tape, *item.sources) if name]
+        files = [name for name in (profile.tape, *profile.sources) if name] or ["synthetic rows"]
+        said.append(profile_told(files, replayed, profile.market))
     for policy in parts.risk.policies:
-        if (
-            isinstance(policy, PositionLimit)
-            and policy.market_id is not None
-            and not parts.engine.view.trades(policy.market_id)
-        ):
+        if policy.market_id is not None and not parts.engine.view.trades(policy.market_id):
             said.append(f"risk: a {policy.name} for {policy.market_id} limits nothing: it is no market of this run")
     quotes = list(dict.fromkeys(market.instrument.quote.name for market in parts.loaded.markets))
     if len(quotes) > 1:
         said.append(f"totals over {' and '.join(quotes)} count each as one dollar")
+    tracker = parts.engine.order_tracker
+    if tracker.tracked > tracker.count():
+        said.append(
+            f"tables and report show the last {tracker.count()} of {tracker.tracked} orders (engine.orders_kept_max); "
+            "`execsim journal export` has all of them"
+        )
     for name, venue in parts.venues.items():
         section = scenario.venues.get(name, model.Venue())
         said += [f"{name}: {sentence}" for sentence in unrealistic(section, venue.latency)]

@@ -21,7 +21,8 @@ from execsim.core.units import NS_PER_MS, NS_PER_S, plain
 from execsim.engine.context import Context
 from execsim.engine.session import ExecutionEngine
 from execsim.market import Books, Ladders
-from execsim.ports import Journal, LiveVenue, Pending, Priority
+from execsim.observe.publish import Publisher
+from execsim.ports import Journal, LiveVenue, Pending, Priority, Task
 from execsim.report.run import RunRecord
 from execsim.runtime import SessionTransport
 from execsim.runtime.stepper import Stepper
@@ -31,9 +32,16 @@ from execsim.scenario.build import engine_config, risk_engine, strategy_of
 from execsim.scenario.run import Progress
 from execsim.scenario.samples import Samples, pnl_text
 from execsim.scenario.summary import Tally, fills_summary, finals, pnl_summary, position_summary
+from execsim.scenario.watch import watch_risk
 
 INTERRUPT: Final = "interrupt"
 """The door of Ctrl-C: the first call ends the session, the second one drops it."""
+
+KILL: Final = "kill"
+"""The door of the kill switch: its body is the reason."""
+
+METRICS_NS: Final = NS_PER_S
+"""How often metrics are published unless the caller says otherwise."""
 
 SAMPLE_NS: Final = NS_PER_S
 """How often profit and prices are sampled."""
@@ -97,8 +105,12 @@ class Session:
         journal: Journal,
         line: Line,
         for_s: int | None = None,
+        kill_file: Path | None = None,
+        watch: Publisher | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
+        self._kill_files = () if kill_file is None else (kill_file,)
+        self._watch = watch
         self._scenario = scenario
         self._name = name
         self._folder = folder
@@ -132,16 +144,15 @@ class Session:
                     await go()
             for venue in line.venues:
                 self._fund(venue, await venue.balances())
-            context = Context(
-                self._engine, runtime, self._feed.books, name="strategy", params=self._params, markets=self._traded
+            besides = await self._start_besides()
+            strategy = runtime.spawn(
+                Guarded(self._strategy(self._context), self._strategy_ended), "strategy", daemon=True
             )
-            strategy = runtime.spawn(Guarded(self._strategy(context), self._strategy_ended), "strategy", daemon=True)
-            sampler = runtime.spawn(self._sample(), "samples", daemon=True)
             if self._for_s is not None:
                 runtime.call_at(runtime.now_ns() + self._for_s * line.speed * NS_PER_S, self._finish, "time is up")
             await keeper.join()
-            strategy.cancel()
-            sampler.cancel()
+            for task in (strategy, *besides):
+                task.cancel()
             await strategy.join()
             ended = self._ended(start_ns, await self._end)
         finally:
@@ -161,18 +172,34 @@ class Session:
         self._engine = engine = ExecutionEngine(engine_config(scenario.engine), runtime, self._journal)
         for venue in self._line.venues:
             engine.register_adapter(venue)
+        for event in scenario.events:
+            engine.declare_event(event.markets)
         engine.attach_books(self._feed.books)
         names = list(self._instruments)
         engine.set_risk_engine(risk_engine(scenario.risk, self._folder, names))
-        self._traded = tuple(scenario.strategy.markets or names)
         span_ns = (runtime.now_ns(), None)
-        self._strategy, self._params = strategy_of(scenario.strategy, self._instruments, span_ns, self._folder)
+        self._strategy, params = strategy_of(scenario.strategy, self._instruments, span_ns, self._folder, scenario.seed)
+        traded = tuple(scenario.strategy.markets or names)
+        self._context = Context(engine, runtime, self._feed.books, name="strategy", params=params, markets=traded)
         self._tally = Tally(engine)
         self._samples = Samples(engine, self._feed.books, list(self._instruments.values()))
 
+    async def _start_besides(self) -> list[Task]:
+        """What runs beside the strategy: samples, metrics, the watch over risk, reconciliation."""
+        engine, runtime = self._engine, self._runtime
+        runtime.door(KILL, lambda body: engine.kill(body.decode()))
+        tasks = await watch_risk(self._scenario.risk, self._folder, engine, runtime, *self._kill_files)
+        tasks.append(runtime.spawn(self._sample(), "samples", daemon=True))
+        if self._watch is not None:
+            tasks.append(self._watch.start(engine, runtime, METRICS_NS * self._line.speed))
+        period_ns = self._scenario.engine.calls.reconcile_ns
+        if period_ns:
+            tasks.append(runtime.spawn(engine.reconciler.watch(period_ns), "reconciliation", daemon=True))
+        return tasks
+
     def _fund(self, venue: LiveVenue, balances: Mapping[str, int]) -> None:
         """What the account holds at the start: money, and YES and NO tokens as far as they make full sets."""
-        portfolio, left = self._engine.portfolio, dict(balances)
+        engine, left = self._engine, dict(balances)
         quotes = {instrument.quote.name: instrument.quote for instrument in venue.instruments().values()}
         for instrument in venue.instruments().values():
             if instrument.complement is None:
@@ -180,13 +207,13 @@ class Session:
             pair = (instrument.base.name, instrument.complement.name)
             lots = min(left.get(name, 0) for name in pair)
             if lots > 0:
-                portfolio.deposit(instrument.quote, instrument.par(lots))
-                portfolio.split(instrument.market, lots)
+                engine.deposit(instrument.quote, instrument.par(lots))
+                engine.open_sets(instrument.market, lots)
                 for name in pair:
                     left[name] -= lots
         for name, units in sorted(left.items()):
             if name in quotes:
-                portfolio.deposit(quotes[name], units)
+                engine.deposit(quotes[name], units)
             elif units:
                 self._notes.append(f"{venue.venue_id}: the account already holds {units} units of {name}, not counted")
 
@@ -235,12 +262,14 @@ class Session:
     def _ended(self, start_ns: int, why: str) -> Ended:
         engine, scenario, now_ns = self._engine, self._scenario, self._runtime.now_ns()
         self._samples.take(now_ns)
+        if self._watch is not None:
+            self._watch.publish()
         found = ((market, engine.view.mark_i(market)) for market in self._instruments)
         marks = {market: mark_i for market, mark_i in found if mark_i is not None}
         fills = self._tally.final(engine)
         wall_s = time.perf_counter() - self._began_s
         seed = self._runtime.seed
-        summary = {
+        summary: dict[str, Any] = {
             "scenario": self._name,
             "mode": "wall",
             "seed": seed,
@@ -256,6 +285,8 @@ class Session:
             "left": [_left(order) for order in self._left],
             "assumptions": [*scenario.notes, *self._notes],
         }
+        if self._context.results:
+            summary["executions"] = [dict(row) for row in self._context.results]
         record = RunRecord(
             scenario=self._name, mode="wall", seed=seed, start_ns=start_ns, end_ns=now_ns, wall_s=wall_s,
             summary=summary, instruments=self._instruments, orders=engine.order_tracker.get_all_orders(), fills=fills,

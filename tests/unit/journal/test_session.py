@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from execsim.core.errors import JournalError
-from execsim.journal import ENDED, ReplayJournal, SessionRecord, SqliteJournal, count_inputs, digest_of, notes, read
+from execsim.journal import ENDED, ReplayJournal, SessionRecord, SqliteJournal, count_inputs, digest_of, opened, read
 from execsim.journal.session import BUFFER_BYTES, inputs, outputs
 from execsim.ports import Diverged, Input, Output
 
@@ -45,7 +45,8 @@ def test_inputs_and_outputs_come_back_and_are_no_part_of_the_digest(tmp_path: Pa
     assert list(inputs(path)) == INPUTS
     assert list(outputs(path)) == OUTPUTS
     assert count_inputs(path) == 3
-    assert notes(path)[ENDED] == "feed"
+    with opened(path) as (notes, _):
+        assert notes[ENDED] == "feed"
     assert digest_of(read(path)) == digest
 
 

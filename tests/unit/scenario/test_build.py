@@ -90,6 +90,10 @@ def test_data_that_does_not_fit(settings: list[str], error: type[Exception], sai
             "risk.policies=[{type='PositionLimit', max_size=1, market_id='dice'}]",
             "'dice' is not a market id; known: coin",
         ),
+        (
+            "risk.policies=[{type='StaleData', max_age_s=1, market_id='dice'}]",
+            r"policies\[0\]\.market_id: 'dice' is not a market id; known: coin",
+        ),
         ("risk.policies=[{type='InventoryLimit', max_value_usd='much'}]", r"policies\[0\]\.max_value_usd: 'much'"),
         ("risk.file=none.yaml", r"none\.yaml: cannot be read: No such file"),
     ],
