@@ -108,6 +108,13 @@ class OrderTracker:
         self._recount(entry)
         return entry
 
+    def restore(self, other: OrderTracker) -> None:
+        """Take over what another has tracked; it must not be used any more."""
+        for name in (
+            "tracked", "_entries", "_exposures", "_finished", "_held", "_evicted", "_markets", "_names", "_booked", "_late",
+        ):  # fmt: skip
+            setattr(self, name, getattr(other, name))
+
     def knows(self, order_id: OrderId) -> bool:
         """Whether an order of this id was ever tracked here."""
         return order_id in self
