@@ -48,9 +48,25 @@ from execsim.core.order import (
 from execsim.core.position import Position
 from execsim.core.units import Grid
 from execsim.engine.context import Context
+from execsim.engine.flatten import Flattened
+from execsim.engine.halt import Halt
 from execsim.engine.metrics import Metrics
-from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
-from execsim.engine.risk import RiskContext, RiskDecision, RiskEngine
+from execsim.engine.policies import (
+    DailyLoss,
+    InventoryLimit,
+    KillSwitch,
+    MaxDrawdown,
+    MaxNotional,
+    MaxOpenOrders,
+    MaxOrderSize,
+    MaxOutcomeLoss,
+    OrderRate,
+    PositionLimit,
+    PriceBand,
+    StaleData,
+    VenueHealth,
+)
+from execsim.engine.risk import RiskAction, RiskContext, RiskDecision, RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiter, RateLimiterConfig
 from execsim.engine.track import OrderTracker
@@ -61,12 +77,14 @@ from execsim.ports import Credentials, VenueAdapter, VenueConfig
 __version__ = "0.1.0"
 
 __all__ = [
-    "Asset", "AuthenticationError", "CancelAck", "Cause", "ConfigError", "Context", "Credentials", "DataError", "Depth",
-    "EngineConfig", "ExecError", "ExecResult", "ExecTimeout", "ExecutionEngine", "Fill", "FillId", "Grid", "Instrument",
-    "InstrumentKind", "InternalError", "InvalidOrderState", "InvalidResponse", "InventoryLimit", "JournalError",
-    "KillSwitch", "Liquidity", "MarketId", "Metrics", "NetworkError", "Order", "OrderAck", "OrderId", "OrderNotFound",
-    "OrderReport", "OrderStatus", "OrderTracker", "OrderType", "OrderUpdate", "OrderValidator", "Outcome", "Position",
-    "PositionLimit", "RateLimitExceeded", "RateLimiter", "RateLimiterConfig", "Refusal", "RiskContext", "RiskDecision",
-    "RiskEngine", "RiskRejected", "Side", "TimeInForce", "Top", "Trade", "ValidationError", "ValidatorConfig",
-    "VenueAdapter", "VenueConfig", "VenueError", "VenueId", "VenueNotSupported", "init_logging",
+    "Asset", "AuthenticationError", "CancelAck", "Cause", "ConfigError", "Context", "Credentials", "DailyLoss",
+    "DataError", "Depth", "EngineConfig", "ExecError", "ExecResult", "ExecTimeout", "ExecutionEngine", "Fill",
+    "FillId", "Flattened", "Grid", "Halt", "Instrument", "InstrumentKind", "InternalError", "InvalidOrderState",
+    "InvalidResponse", "InventoryLimit", "JournalError", "KillSwitch", "Liquidity", "MarketId", "MaxDrawdown",
+    "MaxNotional", "MaxOpenOrders", "MaxOrderSize", "MaxOutcomeLoss", "Metrics", "NetworkError", "Order", "OrderAck",
+    "OrderId", "OrderNotFound", "OrderRate", "OrderReport", "OrderStatus", "OrderTracker", "OrderType", "OrderUpdate",
+    "OrderValidator", "Outcome", "Position", "PositionLimit", "PriceBand", "RateLimitExceeded", "RateLimiter",
+    "RateLimiterConfig", "Refusal", "RiskAction", "RiskContext", "RiskDecision", "RiskEngine", "RiskRejected", "Side",
+    "StaleData", "TimeInForce", "Top", "Trade", "ValidationError", "ValidatorConfig", "VenueAdapter", "VenueConfig",
+    "VenueError", "VenueHealth", "VenueId", "VenueNotSupported", "init_logging",
 ]  # fmt: skip

@@ -97,6 +97,10 @@ class Runtime(Protocol):
 
     def now_ns(self) -> int: ...
 
+    def stopwatch_ns(self) -> int:
+        """For measuring how long our own work takes, and for nothing else: never journalled, no decision rests on it.
+        Wall: the machine's monotonic clock. Virtual: now_ns, so that work takes no time."""
+
     def next_event_ns(self) -> int:
         """Instant of the earliest thing scheduled besides the caller: now if anything is ready; NEVER if nothing is.
 
@@ -231,6 +235,14 @@ class TokenDesk(Protocol):
 
     async def redeem_tokens(self, market: str) -> int:
         """Tokens of a finished market become cash; returns the payoff (YES, price units)."""
+
+
+@runtime_checkable
+class SigningWatch(Protocol):
+    """What an adapter that signs its orders offers besides: how long each signature took."""
+
+    def watch_signing(self, report: Callable[[Order, int], None]) -> None:
+        """Register who hears of each signature: the order, and the nanoseconds it took (of `Runtime.stopwatch_ns`)."""
 
 
 @runtime_checkable

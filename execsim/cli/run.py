@@ -17,11 +17,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from execsim.cli.outlets import LogFormat, LogLevel, MetricsEvery, MetricsFile, MetricsPort, MetricsWs, watched
 from execsim.core.errors import ConfigError
 from execsim.journal import discard
+from execsim.observe.logs import logging_as
 from execsim.scenario import model
 
 if TYPE_CHECKING:
+    from execsim.observe.publish import Publisher
     from execsim.scenario.run import Finished
     from execsim.scenario.run import Progress as Where
 
@@ -41,6 +44,12 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failing strategy")] = False,
+    metrics_port: MetricsPort = None,
+    metrics_ws: MetricsWs = None,
+    metrics_file: MetricsFile = None,
+    metrics_every: MetricsEvery = None,
+    log_level: LogLevel = "error",
+    log_format: LogFormat = "text",
 ) -> None:
     """Replay a recorded (or synthetic) market through the engine in virtual time."""
     path = model.locate(scenario)
@@ -48,8 +57,12 @@ def command(
     if strategy is not None:
         settings += [f"strategy.file={json.dumps(str(strategy.resolve()))}"]
     checked = model.load(path, seed, settings, replace_strategy=strategy is not None)
-    with nullcontext() if out is None else staged(out) as folder:
-        finished = _replay(checked, path, folder, quiet, debug)
+    with (
+        logging_as(log_level, log_format),
+        watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch,
+        nullcontext() if out is None else staged(out) as folder,
+    ):
+        finished = _replay(checked, path, folder, quiet, debug, watch)
         if folder is not None:
             _write(finished, folder)
     if out is not None and not quiet:
@@ -88,7 +101,9 @@ def _writing(out: Path) -> Iterator[None]:
         raise ConfigError(f"--out {out} cannot be written: {error.strerror}", "name another directory") from None
 
 
-def _replay(scenario: model.Scenario, path: Path, out: Path | None, quiet: bool, debug: bool) -> Finished:
+def _replay(
+    scenario: model.Scenario, path: Path, out: Path | None, quiet: bool, debug: bool, watch: Publisher | None
+) -> Finished:
     from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
     from execsim.scenario.build import load_data
     from execsim.scenario.run import run
@@ -109,7 +124,7 @@ def _replay(scenario: model.Scenario, path: Path, out: Path | None, quiet: bool,
 
         bar.reset(task, description="replaying", total=sum(m.info.rows for m in loaded.markets))
         try:
-            return run(scenario, path.stem, path.parent, out, show, loaded)
+            return run(scenario, path.stem, path.parent, out, show, loaded, watch)
         except (Exception, SystemExit) as error:
             if debug:
                 traceback.print_exc()

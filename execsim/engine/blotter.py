@@ -18,7 +18,21 @@ from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import TERMINAL, Fill, FillStatus, Order, OrderReport, OrderStatus
 from execsim.engine.breaker import BreakerState
 from execsim.engine.commit import Committer
-from execsim.engine.metrics import CANCELLED, FILLED, PLACED, RATE_LIMIT_HITS, REJECTED, RISK_REJECTIONS, Metrics
+from execsim.engine.metrics import (
+    ACK_FILL,
+    CANCELLED,
+    FILLED,
+    PLACED,
+    RATE_LIMIT_HITS,
+    REJECTED,
+    RISK_REJECTIONS,
+    SEND_ACK,
+    THROTTLE,
+    TOTAL,
+    Metrics,
+    Stopwatch,
+)
+from execsim.engine.narrate import narrate
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.records import Row, fill_row, order_row
 from execsim.engine.track import Entry, OrderTracker
@@ -60,6 +74,7 @@ class Blotter:
         self._runtime = runtime
         self._journal = journal
         self._metrics = metrics
+        self.stopwatch = Stopwatch(metrics, runtime)
         self._tracker = tracker
         self._portfolio = portfolio
         self._view = view
@@ -76,6 +91,8 @@ class Blotter:
         """told when nobody answered about an order: somebody must ask"""
         self.on_late_fill: Callable[[Entry, Fill], None] = lambda entry, fill: None
         """told of a fill of an order that had ended"""
+        self.on_profit: Callable[[], None] = lambda: None
+        """told when a fill, the failure of one or a payout has changed what was earned"""
 
     def subscribe(
         self, fn: Callable[[OrderUpdate], None], *, owner: str | None = None, market: str | None = None
@@ -114,9 +131,12 @@ class Blotter:
             self.unrecorded(entry, error)
             raise
         entry.intent_written = True
-        entry.sent_ns = self._runtime.now_ns()
-        self._metrics.add(PLACED, entry.labels)
-        self._publish(entry, E.SEND, self._step(entry, E.SEND))
+        before = self._step(entry, E.SEND)
+        entry.sent_ns = entry.order.updated_ns
+        if self._metrics.enabled:
+            self._metrics.add(PLACED, entry.labels)
+            self._metrics.stage(THROTTLE, entry.labels, entry.sent_ns - entry.order.created_ns)
+        self._publish(entry, E.SEND, before)
 
     def unrecorded(self, entry: Entry, error: JournalError) -> None:
         """The intent could not be put on record, so the order is not sent: it ends, and there is nowhere to write that."""
@@ -133,7 +153,7 @@ class Blotter:
         entry.acknowledged = True
         self.write("ack", order.id, {"venue_order_id": venue_order_id, "venue_ts_ns": ts_ns})
         if first:
-            self._metrics.latency(order.instrument.venue, order.updated_ns - order.created_ns)
+            self._time_ack(entry)
         self._publish(entry, E.ACK, before)
 
     def place_failed(self, entry: Entry, error: ExecError) -> None:
@@ -245,6 +265,8 @@ class Blotter:
         self._view.saw_fill(instrument.market, price_i)
         self.write("fill", order.id, fill_row(fill, done or event is E.DONE))
         self._count_end(entry, before)
+        if len(entry.fills) == 1 and entry.acked_ns is not None:
+            self._metrics.stage(ACK_FILL, entry.labels, order.updated_ns - entry.acked_ns)
         self._publish(entry, event, before, fill=fill)
         if before in TERMINAL:
             self.on_late_fill(entry, fill)
@@ -254,6 +276,7 @@ class Blotter:
             self.voided(entry, fill.id)
         elif early is not None:
             self.settled(entry, fill.id, early)
+        self.on_profit()
         if early is not None:
             self._tracker.let_go(entry)
         return True
@@ -274,6 +297,7 @@ class Blotter:
         self._view.saw_fill(market, instrument.canonical_i(fill.price_i, fill.outcome))
         self.write("fill", fill.order_id, {**fill_row(fill, done), "late": True})
         self._pay_again(market)
+        self.on_profit()
         if failed:
             self.settled_late(market, fill.order_id, fill.id, FillStatus.VOIDED)
         return True
@@ -323,6 +347,7 @@ class Blotter:
         self.write("void", order.id, {"fill_id": fill_id})
         self._publish(entry, E.VOID, before, fill=entry.fills[fill_id])
         self._pay_again(order.instrument.market)
+        self.on_profit()
 
     def _note_early(self, entry: Entry, fill_id: str, before: FillStatus | None) -> None:
         """News of a fill that was not reported yet: it counts when the fill comes, also after a restart."""
@@ -410,10 +435,17 @@ class Blotter:
         received = self._portfolio.settle(market, payoff_i)
         self._view.saw_fill(market, payoff_i)
         self.write("resolve", "", {"market": market, "payoff_i": payoff_i, "received_units": received})
+        self.on_profit()
 
-    def killed(self, reason: str) -> None:
-        log.warning("kill switch: %s", reason)
-        self.write("kill", "", {"reason": reason})
+    def note(self, key: str, text: str) -> None:
+        """Keep a fact beside the journal's rows. Errors: JournalError, as `write`."""
+        if self._journal is None:
+            return
+        try:
+            self._journal.note(key, text)
+        except JournalError as error:
+            self.broken = error
+            raise
 
     def write(self, kind: str, order_id: str, body: Row) -> None:
         """Append one journal row. Errors: JournalError; from then on nothing is sent any more (`broken`)."""
@@ -425,11 +457,6 @@ class Blotter:
             self._break(error)
             raise
         self.commit.kick()
-
-    def note(self, key: str, text: str) -> None:
-        """Keep a fact about the run beside the rows. Errors: JournalError, as `write`."""
-        if self._journal is not None:
-            self._journal.note(key, text)
 
     # --- pieces ---------------------------------------------------------------------------------------------------
 
@@ -446,7 +473,6 @@ class Blotter:
         self.invalid_responses += 1
         order = entry.order
         error = InvalidResponse(order.instrument.venue, "state", text)
-        log.error("%s", error)
         self.write("invalid", order.id, {"venue": order.instrument.venue, "reason": text})
         self._publish(entry, event, order.status, error=error)
 
@@ -488,6 +514,16 @@ class Blotter:
             if name is not None:
                 self._metrics.add(name, entry.labels)
 
+    def _time_ack(self, entry: Entry) -> None:
+        """The first ack of an order we sent ourselves: a fill that outran it waited 0 ns for its own."""
+        metrics, order = self._metrics, entry.order
+        if metrics.enabled:
+            entry.acked_ns = order.updated_ns
+            metrics.stage(SEND_ACK, entry.labels, order.updated_ns - entry.sent_ns)
+            metrics.stage(TOTAL, entry.labels, order.updated_ns - order.created_ns)
+            if entry.fills:
+                metrics.stage(ACK_FILL, entry.labels, 0)
+
     def _count_refusal(self, entry: Entry, error: ExecError) -> None:
         if error.is_risk_rejection:
             self._metrics.add(RISK_REJECTIONS, entry.labels)
@@ -508,9 +544,11 @@ class Blotter:
         fill: Fill | None = None,
         error: ExecError | None = None,
     ) -> None:
+        order = entry.order
+        if error is not None or event is E.VOID or log.isEnabledFor(logging.DEBUG):
+            narrate(self._runtime.now_ns(), order, event, before, fill, error)
         if not self._subscribers:
             return
-        order = entry.order
         update = OrderUpdate(order, event, before, order.status, self._runtime.now_ns(), fill, error)
         for subscriber in self._subscribers:
             if subscriber.owner is not None and subscriber.owner != entry.owner:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from execsim.core.errors import ConfigError, ExecError, JournalError, ValidationError
 from execsim.core.events import Depth, OrderUpdate, QueueMoved, Top, Trade
 from execsim.core.instrument import Instrument, Outcome
-from execsim.core.order import CancelAck, Order, OrderAck, OrderType, Side, TimeInForce
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderReport, OrderType, Side, TimeInForce
 from execsim.core.position import Position
 from execsim.core.units import Number
 from execsim.engine.dispatch import quietly
+from execsim.engine.flatten import Flattened
+from execsim.engine.halt import Halt
 from execsim.engine.session import ExecutionEngine
 from execsim.engine.streams import Beat, UpdateStream
-from execsim.ports import BookView, Runtime, Stream, Task
+from execsim.ports import BookView, Rng, Runtime, Stream, Task
 
 Name = TypeVar("Name", bound=StrEnum)
 
@@ -41,13 +43,17 @@ class Context:
         self._engine = engine
         self._runtime = runtime
         self._books = books
+        self.results: list[Mapping[str, Any]] = []
+        """rows a strategy wants in the run's summary under `executions` (report of an execution algorithm)"""
         for market in self.markets:
             engine.instrument(market)
 
     def narrow(self, markets: Sequence[str], params: Mapping[str, Any]) -> Context:
         """A context of the same strategy for some of its markets, with parameters of their own."""
         name = f"{self.name}.{'+'.join(markets)}"
-        return Context(self._engine, self._runtime, self._books, name=name, params=params, markets=markets)
+        narrowed = Context(self._engine, self._runtime, self._books, name=name, params=params, markets=markets)
+        narrowed.results = self.results
+        return narrowed
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -103,6 +109,11 @@ class Context:
         """Whether orders reach the venue, as far as we know: its circuit breaker is closed. Errors: VenueNotSupported."""
         return self._engine.healthy(venue)
 
+    @property
+    def halted(self) -> tuple[Halt, ...]:
+        """What keeps orders from passing, the strongest first; empty while everything may be traded (docs/risk.md)."""
+        return self._engine.halted
+
     def position(self, market: str) -> Position:
         """The account's live position in the market."""
         return self._engine.get_position(market)
@@ -111,6 +122,23 @@ class Context:
         """This strategy's orders that may still trade."""
         tracker = self._engine.order_tracker
         return [o for o in tracker.get_active_orders(market) if tracker.entry(o.id).owner == self.name]
+
+    def fills(self, order: Order) -> list[Fill]:
+        """Fills of an order as they stand, voided ones included (`Fill.status`). Errors: OrderNotFound."""
+        return self._engine.order_tracker.get_fills(order.id)
+
+    def is_open(self, market: str) -> bool:
+        """Whether the market takes orders, as far as its venue has told us: not once it is closed or has paid out."""
+        return market not in self._engine.blotter.closed
+
+    async def ask(self, order: Order) -> OrderReport:
+        """What the venue says of an order now, ended or not; fills it names that were still on their way to us are booked.
+        Errors: OrderNotFound (the venue's, or ours), NetworkError."""
+        return await self._engine.ask(order.id)
+
+    def rng(self, name: str) -> Rng:
+        """A random stream of this strategy's own, the same in every run of one seed."""
+        return self._runtime.rng(f"{self.name}.{name}")
 
     # --- acting ---------------------------------------------------------------------------------------------------
 
@@ -218,6 +246,11 @@ class Context:
             raise
         return await self._engine.modify_order(order.id, price_i=price_i, size_lots=size_lots)
 
+    async def flatten(self, market: str | None = None) -> list[Flattened]:
+        """Cancel what is open in the market (None: in all of this strategy's) and close what the account holds there, halted
+        or not; returns what became of each market. Whoever still quotes opens it again: stop that first."""
+        return await self._engine.flatten(self.markets if market is None else market, owner=self.name)
+
     async def split(self, market: str, size: Number) -> None:
         """Turn cash into `size` full sets (YES and NO) of a binary market. Errors: ExecError; nothing happened then."""
         await self._engine.tokens.split(market, self.instrument(market).grid.lots(size))
@@ -237,6 +270,18 @@ class Context:
 
     async def sleep(self, ns: int) -> None:
         await self._runtime.sleep(ns)
+
+    def metric(
+        self, name: str, value: Number, kind: Literal["gauge", "counter", "histogram"] = "gauge", **labels: str
+    ) -> None:
+        """Show a number of this strategy to whoever watches the run: the metric strategy.NAME, labelled `strategy` with this
+        context's name and with `labels`. A gauge is set, a counter added to, a histogram counts amounts >= 0.
+
+        Errors: ConfigError for what cannot be exported, and for more than series.OWN_SERIES_MAX label sets in a run.
+        """
+        metrics = self._engine.metrics
+        if metrics.enabled:
+            metrics.own.record(name, value, kind, {**labels, "strategy": self.name})
 
     def spawn(self, coro: Coroutine[Any, Any, Any], name: str) -> Task:
         """Run a coroutine beside this one. Its failure ends the run."""

@@ -31,6 +31,7 @@ from execsim.core.order import (
     TimeInForce,
 )
 from execsim.engine.blotter import SETTLED, Blotter
+from execsim.engine.halt import Halts
 from execsim.engine.metrics import Metrics
 from execsim.engine.notes import Opening
 from execsim.engine.portfolio import Portfolio
@@ -68,12 +69,16 @@ class Folded:
     view: LiveView
     closed: dict[str, int]
     resolved: dict[str, int]
+    halts: Halts
     fills: list[tuple[OrderId, str]] = field(default_factory=list)
-    kill_reason: str | None = None
     ids: dict[str, int] = field(default_factory=dict)
     rows: int = 0
     last_ns: int = 0
     foreign: int = 0
+
+    @property
+    def kill_reason(self) -> str | None:
+        return self.halts.kill_reason
 
     def booked(self) -> list[tuple[Order, Fill]]:
         """Every fill with its order, in booking order, as it stands now."""
@@ -130,7 +135,8 @@ class _Fold:
         self._foreign: set[str] = set()
         self._beyond: dict[str, str] = {}
         """late fills that no order had room for -> their market"""
-        self.folded = Folded(instruments, tracker, portfolio, view, self._blotter.closed, self._blotter.resolved)
+        halts = Halts(lambda kind, body: None, self._clock.now_ns)
+        self.folded = Folded(instruments, tracker, portfolio, view, self._blotter.closed, self._blotter.resolved, halts)
         for instrument in instruments.values():
             view.register(instrument)
             portfolio.open(instrument)
@@ -144,7 +150,7 @@ class _Fold:
             "void": self._settled, "mined": self._settled, "confirm": self._settled, "early": self._settled,
             "amend_ask": self._amend, "amend": self._amend, "amend_refuse": self._amend, "close": self._close,
             "resolve": self._resolve, "split": self._tokens, "merge": self._tokens, "convert": self._tokens,
-            "tick": self._tick, "kill": self._kill,
+            "tick": self._tick, "kill": self._halt, "halt": self._halt, "resume": self._halt,
         }  # fmt: skip
         self._acts |= dict.fromkeys(MOVES, self._move) | dict.fromkeys(NO_STATE, lambda row: None)
 
@@ -262,8 +268,8 @@ class _Fold:
     def _tick(self, row: JournalRow) -> None:
         self._view.set_tick(row.body["market"], row.body["tick_i"])
 
-    def _kill(self, row: JournalRow) -> None:
-        self.folded.kill_reason = row.body["reason"]
+    def _halt(self, row: JournalRow) -> None:
+        self.folded.halts.apply(row.kind, row.ts_ns, row.body)
 
     # --- pieces ---------------------------------------------------------------------------------------------------
 

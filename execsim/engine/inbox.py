@@ -169,5 +169,6 @@ class Inbox:
 
     def _orphan(self, venue: str, order_id: OrderId, what: str, reason: str) -> None:
         self.orphans += 1
-        log.warning("%s reports %s of order %s: %s", venue, what, order_id, reason)
+        extra = {"venue": venue, "order_id": order_id}
+        log.warning("%s reports %s of order %s: %s", venue, what, order_id, reason, extra=extra)
         self._blotter.write("orphan", order_id, {"venue": venue, "event": what, "reason": reason})

@@ -1,83 +1,127 @@
-"""The seven exec.* metrics: counted per (venue, market, side), latency in fixed log-spaced buckets. Bounded memory."""
+"""What the engine counts and measures, per label set. Bounded memory; switched off, a call costs one test.
+
+Counters and latencies are kept as things happen; gauges are set by whoever looks (engine/gauges.py); a strategy's own
+series stand beside them (engine/series.py). Nothing here is journalled and nothing depends on it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
-Labels = tuple[str, str, str]
-"""(venue, market, side)"""
+from execsim.core.order import Order
+from execsim.engine.histogram import LATENCY as LATENCY_SCALE
+from execsim.engine.histogram import Buckets, Distribution, Histogram
+from execsim.engine.series import OwnSeries
+from execsim.ports import Runtime
+
+Labels = tuple[str, ...]
+"""Values in the order of `Metric.labels`; an empty one is left out."""
+
+
+class MetricKind(StrEnum):
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One name of the catalogue."""
+
+    name: str
+    kind: MetricKind
+    about: str
+    unit: str = "1"
+    labels: tuple[str, ...] = ("venue", "market", "side")
+
 
 PLACED: Final = "exec.orders_placed"
-"""orders handed to a venue"""
 FILLED: Final = "exec.orders_filled"
-"""orders filled completely"""
 CANCELLED: Final = "exec.orders_cancelled"
 REJECTED: Final = "exec.orders_rejected"
-"""orders refused, by us or by the venue"""
 RISK_REJECTIONS: Final = "exec.risk_rejections"
 RATE_LIMIT_HITS: Final = "exec.rate_limit_hits"
-"""requests that had to wait for our own limiter or were refused by anybody's"""
+RETRIES: Final = "exec.retries"
+RECONNECTS: Final = "exec.reconnects"
+BREAKER_STATE: Final = "exec.breaker_state"
+OPEN_ORDERS: Final = "exec.open_orders"
+UNKNOWN_ORDERS: Final = "exec.unknown_orders"
 LATENCY: Final = "exec.latency_ms"
-"""submission to the venue's ack, our own waiting included"""
+
+VALIDATE: Final = "validate"
+RISK: Final = "risk"
+THROTTLE: Final = "throttle"
+SIGN: Final = "sign"
+SEND_ACK: Final = "send_ack"
+ACK_FILL: Final = "ack_fill"
+TOTAL: Final = "total"
+STAGES: Final = (VALIDATE, RISK, THROTTLE, SIGN, SEND_ACK, ACK_FILL, TOTAL)
+"""Values of the label `stage` of exec.latency_ms: see docs/metrics.md."""
 
 COUNTERS: Final = (PLACED, FILLED, CANCELLED, REJECTED, RISK_REJECTIONS, RATE_LIMIT_HITS)
+"""Those a run's summary prints."""
 
-SUB_BITS: Final = 7
-"""2**7 buckets an octave: a percentile is off by less than 1 %"""
+_COUNTER, _GAUGE, _HISTOGRAM = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
+_VENUE: Final = ("venue",)
+_MARKET: Final = ("venue", "market")
+_ASSET: Final = ("asset",)
+
+CATALOGUE: Final = {
+    metric.name: metric
+    for metric in (
+        Metric(PLACED, _COUNTER, "orders handed to a venue", "orders"),
+        Metric(FILLED, _COUNTER, "orders filled completely", "orders"),
+        Metric(CANCELLED, _COUNTER, "orders that ended cancelled", "orders"),
+        Metric(REJECTED, _COUNTER, "orders refused, by us or by the venue", "orders"),
+        Metric(RISK_REJECTIONS, _COUNTER, "orders and amends refused by a risk policy or the kill switch", "requests"),
+        Metric(
+            RATE_LIMIT_HITS, _COUNTER, "requests that waited for our own limiter, or were refused by anybody's", "requests"
+        ),
+        Metric(RETRIES, _COUNTER, "calls to a venue that were tried again", "requests"),
+        Metric(RECONNECTS, _COUNTER, "connections to a venue that were opened again", "connections", _VENUE),
+        Metric(BREAKER_STATE, _GAUGE, "circuit breaker of a venue: 0 closed, 1 half open, 2 open", "state", _VENUE),
+        Metric(OPEN_ORDERS, _GAUGE, "orders that may still trade", "orders"),
+        Metric(UNKNOWN_ORDERS, _GAUGE, "open orders of which nobody has said what became of them", "orders"),
+        Metric(
+            LATENCY, _HISTOGRAM, "time an order spent in a stage of its way", "ms", ("stage", "venue", "market", "side")
+        ),
+        Metric("strategy.pnl", _GAUGE, "net profit: realised + unrealised - fees + rebates", "quote asset", _ASSET),
+        Metric("strategy.realised", _GAUGE, "realised profit without fees", "quote asset", _ASSET),
+        Metric("strategy.unrealised", _GAUGE, "profit of what is held, at its marks", "quote asset", _ASSET),
+        Metric("strategy.fees", _GAUGE, "fees paid less rebates", "quote asset", _ASSET),
+        Metric(
+            "strategy.drawdown", _GAUGE, "how far strategy.pnl stands below its highest (0 at the start)", "quote asset",
+            _ASSET,
+        ),
+        Metric("position.size", _GAUGE, "net position, NO counted as less YES", "base asset", _MARKET),
+        Metric("position.value", _GAUGE, "what the tokens held would fetch at the mark", "quote asset", _MARKET),
+        Metric("position.unrealised", _GAUGE, "profit of the net position at the mark", "quote asset", _MARKET),
+    )
+}  # fmt: skip
+"""Every name the engine itself uses. A strategy's own begin with `strategy.` and stand in its series."""
+
+SERIES_MAX: Final = 20_000
+"""Label sets of one metric; what comes with another one is counted under OTHER. Reached only by orders for markets of no
+venue of the run, which are refused: those of the run are a few each."""
+OTHER: Final = "other"
 
 
-class Histogram:
-    """Counts of integer nanoseconds in log-spaced buckets, at most 64 x 2**SUB_BITS of them."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series at one instant, for exporters. A histogram's value is a Distribution."""
 
-    __slots__ = ("_buckets", "_max_ns", "_min_ns", "count")
+    name: str
+    kind: MetricKind
+    labels: dict[str, str]
+    value: float | Distribution
 
-    def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
-        self.count = 0
-        self._min_ns = 0
-        self._max_ns = 0
-
-    def add(self, ns: int) -> None:
-        """Count one duration, ns >= 0."""
-        shift = max(0, ns.bit_length() - SUB_BITS - 1)
-        bucket = (shift << (SUB_BITS + 1)) + (ns >> shift)
-        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        self._max_ns = max(self._max_ns, ns)
-        self._min_ns = ns if self.count == 0 else min(self._min_ns, ns)
-        self.count += 1
-
-    @property
-    def max_ns(self) -> int:
-        return self._max_ns
-
-    def quantile_ns(self, percent: int) -> int:
-        """Nearest-rank percentile: the largest value of the bucket that holds it, within what was seen; 0 when empty."""
-        rank = -(-self.count * percent // 100)
-        seen = 0
-        for bucket in sorted(self._buckets):
-            seen += self._buckets[bucket]
-            if seen >= rank:
-                shift = bucket >> (SUB_BITS + 1)
-                upper = (((bucket - (shift << (SUB_BITS + 1))) + 1) << shift) - 1
-                return min(max(upper, self._min_ns), self._max_ns)
-        return 0
-
-    def merge(self, other: Histogram) -> None:
-        for bucket, n in other._buckets.items():
-            self._buckets[bucket] = self._buckets.get(bucket, 0) + n
-        if other.count:
-            self._min_ns = other._min_ns if self.count == 0 else min(self._min_ns, other._min_ns)
-        self._max_ns = max(self._max_ns, other._max_ns)
-        self.count += other.count
-
-    def summary(self) -> dict[str, int | float]:
-        """count, and p50, p99, max in milliseconds (rounded to the microsecond)."""
-        return {
-            "count": self.count,
-            "p50": _ms(self.quantile_ns(50)),
-            "p99": _ms(self.quantile_ns(99)),
-            "max": _ms(self._max_ns),
-        }
+    def row(self) -> dict[str, Any]:
+        """JSON-able: metric_type, metric_name, value (of a histogram {count, sum, p50, p99, max}), labels."""
+        value = self.value.summary() if isinstance(self.value, Distribution) else self.value
+        return {"metric_type": self.kind.value, "metric_name": self.name, "value": value, "labels": self.labels}
 
 
 class Metrics:
@@ -85,50 +129,112 @@ class Metrics:
 
     def __init__(self, enabled: bool = True) -> None:
         self.enabled = enabled
-        self._counters: dict[str, dict[Labels, int]] = {name: {} for name in COUNTERS}
+        self.own = OwnSeries(CATALOGUE)
+        self._counters: dict[str, dict[Labels, int]] = _cells(MetricKind.COUNTER)
+        self._gauges: dict[str, dict[Labels, float]] = _cells(MetricKind.GAUGE)
+        self._stages: dict[str, dict[Labels, Buckets]] = {stage: {} for stage in STAGES}
         self._latency: dict[str, Histogram] = {}
+        """total by venue, for percentiles to 1 %"""
 
-    def add(self, name: str, labels: Labels) -> None:
+    def count(self, name: str, labels: Labels, n: int = 1) -> None:
+        """Add `n` to a counter of the catalogue."""
         if self.enabled:
             cells = self._counters[name]
-            cells[labels] = cells.get(labels, 0) + 1
+            if labels not in cells and len(cells) >= SERIES_MAX:
+                labels = (OTHER,) * len(labels)
+            cells[labels] = cells.get(labels, 0) + n
 
-    def latency(self, venue: str, ns: int) -> None:
+    add = count
+
+    def gauge(self, name: str, labels: Labels, value: float) -> None:
+        """Set a gauge of the catalogue."""
         if self.enabled:
-            found = self._latency.get(venue)
+            cells = self._gauges[name]
+            if labels not in cells and len(cells) >= SERIES_MAX:
+                labels = (OTHER,) * len(labels)
+            cells[labels] = value
+
+    def stage(self, stage: str, labels: Labels, ns: int) -> None:
+        """An order spent `ns` in a stage (STAGES). `labels`: venue, market, side."""
+        if self.enabled:
+            if ns < 0:  # `created_ns` was set by somebody whose clock is ahead of ours
+                ns = 0
+            cells = self._stages[stage]
+            found = cells.get(labels)
             if found is None:
-                found = self._latency[venue] = Histogram()
+                found = cells[labels] = Buckets(LATENCY_SCALE)
             found.add(ns)
+            if stage == TOTAL:
+                whole = self._latency.get(labels[0])
+                if whole is None:
+                    whole = self._latency[labels[0]] = Histogram()
+                whole.add(ns)
 
     def value(self, name: str) -> int:
         """Total of one counter over all labels."""
         return sum(self._counters[name].values())
 
     def snapshot(self) -> dict[str, Any]:
-        """Totals by metric name, JSON-able: integers, and for exec.latency_ms {count, p50, p99, max} in ms."""
+        """Totals by metric name, JSON-able: integers, and for exec.latency_ms (the stage `total`) {count, p50, p99, max}
+        in ms."""
         overall = Histogram()
         for histogram in self._latency.values():
             overall.merge(histogram)
         return {LATENCY: overall.summary(), **{name: self.value(name) for name in COUNTERS}}
 
+    def samples(self) -> list[Sample]:
+        """Every series as it stands, in values of their own: what may be handed to another thread."""
+        cells: dict[str, Mapping[Labels, Any]]
+        cells = {**self._counters, **self._gauges, LATENCY: self._distributions()}
+        found = [
+            Sample(name, metric.kind, _named(metric, labels), value)
+            for name, metric in CATALOGUE.items()
+            for labels, value in cells[name].items()
+        ]
+        return found + [
+            Sample(name, MetricKind(kind), dict(labels), value) for name, kind, labels, value in self.own.now()
+        ]
+
+    def _distributions(self) -> dict[Labels, Distribution]:
+        return {
+            (stage, *labels): found.now() for stage, cells in self._stages.items() for labels, found in cells.items()
+        }
+
     def labelled(self) -> list[dict[str, Any]]:
-        """One row a metric and label set, for exporters: {"metric_name", "metric_type", "labels", "value"}."""
-        rows: list[dict[str, Any]] = [
-            {
-                "metric_name": name,
-                "metric_type": "counter",
-                "labels": dict(zip(("venue", "market", "side"), labels, strict=True)),
-                "value": value,
-            }
-            for name in COUNTERS
-            for labels, value in self._counters[name].items()
-        ]
-        rows += [
-            {"metric_name": LATENCY, "metric_type": "histogram", "labels": {"venue": venue}, "value": h.summary()}
-            for venue, h in self._latency.items()
-        ]
-        return rows
+        """One row a series: {"metric_type", "metric_name", "value", "labels"}."""
+        return [sample.row() for sample in self.samples()]
 
 
-def _ms(ns: int) -> float:
-    return round(ns / 1_000_000, 3)
+class Stopwatch:
+    """Times the stages that take processor time. In virtual time they take none: their counts are right, and 0 ns."""
+
+    __slots__ = ("_metrics", "_runtime")
+
+    def __init__(self, metrics: Metrics, runtime: Runtime) -> None:
+        self._metrics = metrics
+        self._runtime = runtime
+
+    def start(self) -> int:
+        return self._runtime.stopwatch_ns() if self._metrics.enabled else 0
+
+    def stop(self, stage: str, order: Order, started_ns: int) -> None:
+        if self._metrics.enabled:
+            self._metrics.stage(stage, _labels(order), self._runtime.stopwatch_ns() - started_ns)
+
+    def signed(self, order: Order, ns: int) -> None:
+        """An adapter took `ns` to sign the order."""
+        if self._metrics.enabled:
+            self._metrics.stage(SIGN, _labels(order), ns)
+
+
+def _labels(order: Order) -> Labels:
+    instrument = order.instrument
+    return (instrument.venue, instrument.market, order.side.value)
+
+
+def _cells(kind: MetricKind) -> dict[str, dict[Labels, Any]]:
+    return {name: {} for name, metric in CATALOGUE.items() if metric.kind is kind}
+
+
+def _named(metric: Metric, labels: Labels) -> dict[str, str]:
+    return {name: value for name, value in zip(metric.labels, labels, strict=True) if value}

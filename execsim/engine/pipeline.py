@@ -1,52 +1,47 @@
 """The synchronous half of sending an order: validate, then risk and track in one step, and the recheck before sending.
 
-    begin: id and market known -> validate -> risk -> tracked (PENDING, counted open at once)
+    begin: id and market known -> validate -> risk (engine/guard.py) -> tracked (PENDING, counted open at once)
     ... the caller waits for the throttle ...
-    recheck: still wanted, not killed, market open, not expired, journal alive
+    recheck: still wanted, not killed or halted, data and venue well, market open, not expired, journal alive
 
 Nothing here awaits, so no other order can slip between the risk check and being counted.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from execsim.core.errors import (
     ExecError,
     InvalidOrderState,
     JournalError,
-    RiskRejected,
     ValidationError,
     VenueNotSupported,
 )
 from execsim.core.order import Order, OrderStatus
 from execsim.engine.blotter import Blotter
-from execsim.engine.policies import KillSwitch
-from execsim.engine.risk import RiskContext, RiskDecision, RiskEngine
+from execsim.engine.guard import Guard
+from execsim.engine.metrics import RISK, VALIDATE
 from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.validate import OrderValidator
 from execsim.engine.view import LiveView
 
 
 class Pipeline:
-    """Decides; the blotter does. `validator` None and `checks_risk` False switch those steps off; the kill switch and
-    what would corrupt the books (duplicate ids, foreign instruments) are checked in any case."""
+    """Decides; the blotter does. `validator` None switches that step off; what is killed or halted, and what would corrupt
+    the books (duplicate ids, foreign instruments), is checked in any case."""
 
     def __init__(
         self,
         validator: OrderValidator | None,
-        checks_risk: bool,
+        guard: Guard,
         tracker: OrderTracker,
         blotter: Blotter,
         view: LiveView,
     ) -> None:
+        self.guard = guard
         self._validator = validator
-        self._checks_risk = checks_risk
         self._tracker = tracker
         self._blotter = blotter
         self._view = view
-        self.risk = RiskEngine()
-        self.kill_reason: str | None = None
 
     def begin(self, order: Order, owner: str = "") -> Entry:
         """Check and track. Errors: an empty or used id and an order that is not PENDING leave it as it is (it cannot be
@@ -65,6 +60,7 @@ class Pipeline:
         if error is not None:
             self._blotter.refuse(entry, error)
             raise error
+        self.guard.passed(order)
         return entry
 
     def reject(self, order: Order, error: ExecError, owner: str = "") -> None:
@@ -75,7 +71,8 @@ class Pipeline:
         """The same look once more, when the disk has the intent and the venue does not: the refusal, or None. Errors:
         JournalError."""
         try:
-            if entry.order.status is OrderStatus.CANCELLING:
+            if entry.wants_cancel and not entry.order.is_terminal:
+                # the venue may have answered the cancel already: of an order it has never heard of
                 self._blotter.gone(entry, False, "cancelled before it was sent")
             self.recheck(entry, OrderStatus.SUBMITTING)
         except JournalError:
@@ -102,31 +99,22 @@ class Pipeline:
     def objection(self, entry: Entry) -> ExecError | None:
         """Why a tracked order must not be sent now; None if it may."""
         order = entry.order
-        error = self._objects(order)
+        error: ExecError | None = self._blotter.broken or self.guard.objection(entry)
+        if error is None and order.instrument.market in self._blotter.closed:
+            error = self._closed(order)
         if error is None and order.expire_ns is not None and order.expire_ns <= self._view.now_ns():
             error = ValidationError("expired", f"order {order.id} expired before it was sent", "give it more time")
         return error
 
-    def _objects(self, order: Order) -> ExecError | None:
-        if self._blotter.broken is not None:
-            return self._blotter.broken
-        if self.kill_reason is not None:
-            return self._killed()
-        return self._closed(order) if order.instrument.market in self._blotter.closed else None
-
     def check_amend(self, entry: Entry, candidate: Order) -> None:
         """Judge an amend: `candidate` is the order as it would be. Errors: the refusal; the order stays as it is."""
         error: ExecError | None = None
-        if self.kill_reason is not None:
-            error = self._killed()
-        elif self._validator is not None:
+        if self._validator is not None:
             refusal = self._validator.check(candidate, self._view)
             error = None if refusal is None else refusal.error()
-        if error is None and self._checks_risk:
-            # what the order may still trade is counted as open already: only what is added is judged
-            more = (candidate.size_lots or 0) - entry.ceiling_lots
-            if more > 0:
-                error = self._risk_error(candidate, more)
+        if error is None:
+            gone = candidate.filled_lots + candidate.voided_lots
+            error = self.guard.amend_refusal(candidate, (candidate.size_lots or 0) - gone, entry)
         if error is not None:
             raise error
 
@@ -143,50 +131,17 @@ class Pipeline:
         if market in self._blotter.closed:
             return 0, self._closed(order)
         if self._validator is not None:
+            started_ns = self._blotter.stopwatch.start()
             refusal = self._validator.check(order, self._view)
+            self._blotter.stopwatch.stop(VALIDATE, order, started_ns)
             if refusal is not None:
                 return 0, refusal.error()
         lots = max(0, self._view.worst_lots(order))
-        if self._checks_risk:
-            return lots, self._risk_error(order, lots)
-        return lots, None if self.kill_reason is None else self._killed()
-
-    def _risk_error(self, order: Order, lots: int) -> RiskRejected | None:
-        decision = self.decide(order, lots)
-        if decision.allowed:
-            return None if self.kill_reason is None else self._killed()
-        names, reasons = decision.violated_policies, decision.reasons
-        if self.kill_reason is not None and KillSwitch.name not in names:
-            names, reasons = (*names, KillSwitch.name), (*reasons, self.kill_reason)
-        return RiskRejected(names, "; ".join(reasons))
-
-    def decide(self, order: Order, lots: int) -> RiskDecision:
-        """What the policies say of `lots` more of this order, everything open counted."""
-        if not self.risk.policies:
-            return self.risk.evaluate(_NOTHING)
-        instrument = order.instrument
-        market = instrument.market
-        lot = instrument.grid.lot
-        buys, sells = self._view.open_lots(market)
-        value = self._view.inventory_value(order, lots) if self.risk.uses_inventory else Decimal(0)
-        ctx = RiskContext(
-            market,
-            self._view.position(market).net_lots * lot,
-            order.book_side.sign * lots * lot,
-            value,
-            buys * lot,
-            sells * lot,
-            self._view.now_ns(),
-            order,
-        )
-        return self.risk.evaluate(ctx)
-
-    def _killed(self) -> RiskRejected:
-        return RiskRejected((KillSwitch.name,), f"{self.kill_reason}; only cancels pass")
+        started_ns = self._blotter.stopwatch.start()
+        refused = self.guard.refusal(order, lots)
+        self._blotter.stopwatch.stop(RISK, order, started_ns)
+        return lots, refused
 
     @staticmethod
     def _closed(order: Order) -> ValidationError:
         return ValidationError("market_closed", f"market {order.instrument.market} has ended")
-
-
-_NOTHING = RiskContext("", Decimal(0), Decimal(0))

@@ -39,6 +39,8 @@ class Portfolio:
         self.positions: dict[str, Position] = {}
         self.held: dict[str, Position] = {}
         """positions whose net is not zero"""
+        self.earned: dict[str, int] = {}
+        """quote asset -> realised less fees, over all markets (units)"""
         self._cash: dict[str, int] = {}
         self._rebates: dict[str, int] = {}
 
@@ -143,20 +145,23 @@ class Portfolio:
 class _Booked:
     """Carries a change of one position over into cash and the index of held markets."""
 
-    __slots__ = ("_before", "_market", "_portfolio", "_position")
+    __slots__ = ("_before", "_earned", "_market", "_portfolio", "_position")
 
     def __init__(self, portfolio: Portfolio, market: str) -> None:
         self._portfolio = portfolio
         self._market = market
         self._position = portfolio.position(market)
         self._before = self._position.cash
+        self._earned = self._position.realised - self._position.fees
 
     def __enter__(self) -> Position:
         return self._position
 
     def __exit__(self, *_: object) -> None:
         position = self._position
-        self._portfolio.deposit(position.instrument.quote, position.cash - self._before)
+        quote, earned = position.instrument.quote, self._portfolio.earned
+        self._portfolio.deposit(quote, position.cash - self._before)
+        earned[quote.name] = earned.get(quote.name, 0) + position.realised - position.fees - self._earned
         if position.net_lots:
             self._portfolio.held[self._market] = position
         else:

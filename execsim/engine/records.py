@@ -26,7 +26,9 @@ close         market, payoff_i (proposed), final (true: it waits to be redeemed)
 split merge   market, lots
 convert       markets (given as NO), lots, event (all its markets), marks (market given -> YES price_i it left at)
 tick          market, tick_i
-kill          reason
+kill          reason: only cancels and `flatten` pass from here on
+halt          policy, market ("": everywhere), action (reduce_only, halt, halt_and_cancel), reason
+resume        market ("": everything), reason
 invalid       venue, reason: the venue said something impossible
 orphan        venue, event, reason: about an order we do not know
 """

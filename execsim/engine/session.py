@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from execsim.core.errors import (
     ConfigError,
@@ -22,19 +23,22 @@ from execsim.core.errors import (
 )
 from execsim.core.events import OrderUpdate, QueueMoved
 from execsim.core.instrument import Asset, Instrument
-from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderStatus, Side
+from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, OrderStatus, Side
 from execsim.core.position import Position
+from execsim.core.units import NOTIONAL_MAX
 from execsim.engine.amends import Amender
 from execsim.engine.archive import JournalledOrders
 from execsim.engine.blotter import Blotter
 from execsim.engine.cancels import Canceller
 from execsim.engine.dispatch import Dispatcher, quietly, together
+from execsim.engine.flatten import Exits, Flattened
+from execsim.engine.guard import Guard
+from execsim.engine.halt import Halt, Halts
 from execsim.engine.inbox import Inbox
 from execsim.engine.inquiry import Inquiry, InquiryConfig
 from execsim.engine.metrics import Metrics
 from execsim.engine.notes import MARKET, OPENING, Opening, market_text
 from execsim.engine.pipeline import Pipeline
-from execsim.engine.policies import KillSwitch
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import Action
 from execsim.engine.recover import ReconcileConfig, Reconciler
@@ -46,7 +50,8 @@ from execsim.engine.tokens import Tokens
 from execsim.engine.track import ORDERS_KEPT_MAX, Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
-from execsim.ports import BookView, Journal, OrderArchive, QueueWatch, Runtime, VenueAdapter
+from execsim.engine.watch import watch_kill_file, watch_risk
+from execsim.ports import BookView, Journal, OrderArchive, QueueWatch, Runtime, SigningWatch, VenueAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +89,11 @@ class ExecutionEngine:
             self.order_tracker.archive = JournalledOrders(journal, self.view).entry
         self.inbox = Inbox(self.blotter, self.order_tracker, self.view)
         self._validator = OrderValidator(config.validator) if config.enable_validation else None
-        self._pipeline = Pipeline(
-            self._validator, config.enable_risk_checks, self.order_tracker, self.blotter, self.view
+        self.halts = Halts(lambda kind, body: self.blotter.write(kind, "", body), runtime.now_ns)
+        self.guard = Guard(
+            config.enable_risk_checks, self.view, self.order_tracker, self.portfolio, self.halts, self.blotter.note
         )
+        self._pipeline = Pipeline(self._validator, self.guard, self.order_tracker, self.blotter, self.view)
         self._dispatch = Dispatcher(runtime, self.blotter, self._pipeline)
         self._cancels = Canceller(runtime, self.blotter, self._dispatch)
         self.inquiry = Inquiry(runtime, self._dispatch.routes, self.blotter, config.inquiry, self._cancels.found)
@@ -100,7 +107,14 @@ class ExecutionEngine:
         )  # fmt: skip
         self.blotter.on_unknown = self.inquiry.start
         self.blotter.on_late_fill = self._amends.late_fill
+        self.blotter.on_profit = self.guard.look
+        self.guard.cancel = self._cancel_open
+        self.view.health, self.view.resolved = self.healthy, self.blotter.resolved
         self.tokens = Tokens(self._dispatch.routes, self.blotter, self.portfolio, self.view, self.marks)
+        self._exits = Exits(
+            self, runtime, self.view, self.order_tracker, self.portfolio, self.tokens, self.blotter.closed.__contains__,
+            self._lots_max,
+        )  # fmt: skip
         self._id_prefix = f"{runtime.rng('order-ids').raw() & 0xFFFFFFFF:08x}"
         self._ids = 0
         self.opening = Opening()
@@ -128,6 +142,8 @@ class ExecutionEngine:
         self._dispatch.routes[venue] = Route(self.runtime, adapter, limits, self.config.calls, self.blotter.breaker)
         self.view.venues.append(venue)
         adapter.events(partial(self.inbox.hear, venue))
+        if isinstance(adapter, SigningWatch):
+            adapter.watch_signing(self.blotter.stopwatch.signed)
 
     def deposit(self, asset: Asset, units: int) -> None:
         """Money the account begins with (or gets from outside); no PnL. The journal keeps it."""
@@ -146,10 +162,14 @@ class ExecutionEngine:
         self.view.books = books
 
     def set_risk_engine(self, risk: RiskEngine) -> None:
-        """Judge orders by `risk` from now on. An enabled KillSwitch among its policies also cancels what is open."""
-        self._pipeline.risk = risk
-        if any(isinstance(policy, KillSwitch) and policy.enabled for policy in risk.policies):
-            self.kill("the kill switch is on in the risk policies")
+        """Judge orders by `risk` from now on. An enabled KillSwitch among its policies also cancels what is open. What was
+        halted stays halted."""
+        self.guard.set_risk(risk)
+
+    def declare_event(self, markets: Sequence[str]) -> None:
+        """Say that exactly one of these binary markets will pay (a neg-risk event): MaxOutcomeLoss counts them together.
+        Errors: ConfigError for a market nobody trades, or that cannot be an outcome of it."""
+        self.view.declare_event(markets)
 
     def new_order_id(self) -> OrderId:
         """Unique in the run, the same in every run of one seed: 8 hex digits of the run and a counter."""
@@ -277,17 +297,56 @@ class ExecutionEngine:
         if not order.is_terminal:
             self._cancels.start(self.order_tracker.entry(order.id))
 
+    # --- risk -----------------------------------------------------------------------------------------------------
+
     def kill(self, reason: str) -> None:
-        """From now on only cancels pass, and everything open is cancelled. Final for this engine."""
-        if self._pipeline.kill_reason is None:
-            self._pipeline.kill_reason = reason
-            self.blotter.killed(reason)
-        for order in self.get_active_orders():
-            self.start_cancel(order)
+        """From now on only cancels and `flatten` pass, and everything open is cancelled. Final for this engine."""
+        self.guard.kill(reason)
 
     @property
     def kill_reason(self) -> str | None:
-        return self._pipeline.kill_reason
+        return self.halts.kill_reason
+
+    @property
+    def halted(self) -> tuple[Halt, ...]:
+        """What keeps orders from passing, the strongest first; empty while everything may be traded."""
+        return self.halts.all()
+
+    def resume(self, reason: str, market: str | None = None) -> tuple[Halt, ...]:
+        """Trade again after a halt (of one market); returns what was ended. `reason` is journalled. Drawdowns count anew.
+
+        Errors: ConfigError without a reason, and while the kill switch is on: that is final.
+        """
+        return self.guard.resume(reason, market)
+
+    async def flatten(self, market: str | Sequence[str] | None = None, *, owner: str = "") -> list[Flattened]:
+        """Cancel what is open and close what is held (of one market, of some), as far as the best prices allow: halted or
+        not. Returns a line a market, what could not be closed among it. Errors: ConfigError for an unknown market."""
+        return await self._exits.flatten((market,) if isinstance(market, str) else market, owner)
+
+    async def watch_risk(self, period_ns: int) -> None:
+        """Let the policies that act by themselves (losses, stale data, ill venues) look again and again; spawn it as a
+        daemon. Ends when the engine is killed. Errors: ConfigError unless period_ns > 0."""
+        await watch_risk(self.runtime, self.guard.look, self._is_killed, period_ns)
+
+    async def watch_kill_file(self, path: Path, period_ns: int) -> None:
+        """Kill the engine once this file exists; spawn it as a daemon. Errors: ConfigError unless period_ns > 0."""
+        await watch_kill_file(self.runtime, self.kill, self._is_killed, path, period_ns)
+
+    def begin_exit(self, order: Order, owner: str = "") -> None:
+        """As `begin`, for an order of `flatten`: it passes halts, the kill switch and every policy but PriceBand."""
+        self.guard.exempt(order.id)
+        self._pipeline.begin(order, owner)
+
+    def _is_killed(self) -> bool:
+        return self.kill_reason is not None
+
+    def _lots_max(self, market: str) -> int:
+        return NOTIONAL_MAX if self._validator is None else self._validator.lots_max(market)
+
+    def _cancel_open(self, market: str | None) -> None:
+        for order in self.get_active_orders(market):
+            self.start_cancel(order)
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
@@ -300,6 +359,10 @@ class ExecutionEngine:
             return order.status
         await self.inquiry.ask(entry)
         return order.status
+
+    async def ask(self, order_id: OrderId) -> OrderReport:
+        """Ask the venue once about any order, ended ones too, and book what it says. Errors: OrderNotFound, NetworkError."""
+        return await self.inquiry.ask(self.order_tracker.entry(order_id))
 
     async def reconcile(self, venue: str | None = None) -> list[Action]:
         """Compare our books with what a venue (every venue) says, and mend ours; returns what was done, in sentences when

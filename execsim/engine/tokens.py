@@ -63,6 +63,10 @@ class Tokens:
             self._blotter.resolve(market, payoff_i)
         return payoff_i
 
+    def offered(self, market: str) -> bool:
+        """Whether the venue of the market has such contracts."""
+        return isinstance(self._routes[self._view.instrument(market).venue].adapter, TokenDesk)
+
     def _desk(self, market: str, what: str) -> TokenDesk:
         venue = self._view.instrument(market).venue
         adapter = self._routes[venue].adapter

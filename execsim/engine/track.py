@@ -51,6 +51,8 @@ class Entry:
     """the venue has said that it has the order"""
     wants_cancel: bool = False
     """a cancel was asked for: if the order proves to be alive after all, it is asked for again"""
+    acked_ns: int | None = None
+    """when it was first acked, for the latency of its stages"""
     fills: dict[str, Fill] = field(default_factory=dict)
     early: dict[str, FillStatus] = field(default_factory=dict)
     """what the venue said of fills it has not reported yet: news may overtake one another"""
@@ -259,6 +261,13 @@ class OrderTracker:
             exposure = self._exposures.get(market)
             return [] if exposure is None else list(exposure.active.values())
         return [order for exposure in self._exposures.values() for order in exposure.active.values()]
+
+    def active_count(self, market: str | None = None) -> int:
+        """How many orders are active: O(markets), O(1) for one."""
+        if market is not None:
+            exposure = self._exposures.get(market)
+            return 0 if exposure is None else len(exposure.active)
+        return sum(len(exposure.active) for exposure in self._exposures.values())
 
     def get_terminal_orders(self) -> list[Order]:
         return [entry.order for entry in self._entries.values() if entry.order.status in TERMINAL]

@@ -85,6 +85,10 @@ class OrderValidator:
             )
         self._bounds[instrument.market] = bounds
 
+    def lots_max(self, market: str) -> int:
+        """The largest order of a registered market that passes."""
+        return self._bounds[market].size_max_lots
+
     def check(self, order: Order, view: EngineView) -> Refusal | None:
         """The first rule the order breaks, or None. Sends nothing, changes nothing."""
         for rule in self._rules:

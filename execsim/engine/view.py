@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -35,6 +35,9 @@ class EngineView(Protocol):
 
     def active_orders(self, market: str | None = None) -> list[Order]: ...
 
+    def healthy(self, venue: str) -> bool:
+        """Whether the venue answers, as far as we know."""
+
 
 class LiveView:
     """The engine's own view: reads tracker, portfolio and books in place."""
@@ -46,12 +49,19 @@ class LiveView:
         self._instruments: dict[str, Instrument] = {}
         self._ticks: dict[str, int] = {}
         self._last_i: dict[str, int] = {}
+        self._units: dict[str, Decimal] = {}
+        self._events: dict[str, tuple[str, ...]] = {}
         self.books: BookView | None = None
         self.venues: list[str] = []
+        self.health: Callable[[str], bool] = lambda venue: True
+        """venue -> whether it answers; the owner of the circuit breakers sets it"""
+        self.resolved: Mapping[str, int] = {}
+        """market -> payoff_i of markets that paid out"""
 
     def register(self, instrument: Instrument) -> None:
         self._instruments[instrument.market] = instrument
         self._ticks[instrument.market] = instrument.tick_i
+        self._units[instrument.quote.name] = instrument.quote.unit
 
     def instrument(self, market: str) -> Instrument:
         """Errors: ConfigError when no registered adapter trades it."""
@@ -61,6 +71,26 @@ class LiveView:
             raise ConfigError(f"market {market!r} is not traded by any registered venue", f"known markets: {known}")
         return found
 
+    def declare_event(self, markets: Sequence[str]) -> None:
+        """Say that exactly one of these binary markets will pay (a neg-risk event). Errors: ConfigError for a market nobody
+        trades, that is not binary, is in another event, or has another quote asset."""
+        for market in markets:
+            instrument = self.instrument(market)
+            if instrument.kind is not InstrumentKind.BINARY or instrument.quote != self.instrument(markets[0]).quote:
+                raise ConfigError(
+                    f"market {market!r} cannot be an outcome of an event", "binary markets of one quote asset"
+                )
+            if self._events.get(market, tuple(markets)) != tuple(markets):
+                raise ConfigError(f"market {market!r} is in two events", "an event lists all its outcomes once")
+        self._events |= dict.fromkeys(markets, tuple(markets))
+
+    def event_of(self, market: str) -> tuple[str, ...]:
+        """The markets of which exactly one pays, this one among them; itself alone if nothing was declared."""
+        return self._events.get(market, (market,))
+
+    def healthy(self, venue: str) -> bool:
+        return self.health(venue)
+
     @property
     def instruments(self) -> Mapping[str, Instrument]:
         """Every market of the registered venues, by id."""
@@ -68,6 +98,10 @@ class LiveView:
 
     def find(self, market: str) -> Instrument | None:
         return self._instruments.get(market)
+
+    def unit(self, quote: str) -> Decimal:
+        """What one unit of a quote asset is worth of it."""
+        return self._units[quote]
 
     def trades(self, market: str) -> bool:
         """Whether a registered venue trades this market."""
@@ -99,6 +133,10 @@ class LiveView:
         """Remember our last execution (YES price): the mark of a market whose book is empty."""
         self._last_i[market] = price_i
 
+    def last_i(self, market: str) -> int | None:
+        """YES price of our last execution."""
+        return self._last_i.get(market)
+
     def mark_i(self, market: str) -> int | None:
         """YES price to value a market by: mid, else our last execution, else our entry price, else None. Rounded up."""
         top = self.top(market)
@@ -129,13 +167,17 @@ class LiveView:
         return instrument.lots_for(order.quote_amount or 0, max(1, touch or self.tick_i(instrument.market)))
 
     def inventory_value(self, order: Order, lots: int) -> Decimal:
-        """Worst-case value of what we hold once open orders and `lots` of this one trade, in quote units of account.
+        """Worst-case value of what we hold once open orders and `lots` of this one trade, in quote units of account."""
+        return sum(self.inventory_values(order, lots).values(), Decimal(0))
+
+    def inventory_values(self, order: Order, lots: int) -> dict[str, Decimal]:
+        """The same, market by market.
 
         Per market the larger of all-buys-fill and all-sells-fill; a net short of a binary market is a holding of NO and
         is valued at 1 - mark. Quote assets count as one dollar each. A market without any mark is valued at the order's
         own price, else (binary) at 1.0.
         """
-        total = Decimal(0)
+        values: dict[str, Decimal] = {}
         market = order.instrument.market
         markets = dict.fromkeys((market, *self._portfolio.held, *self._tracker.open_markets))
         for name in markets:
@@ -150,8 +192,8 @@ class LiveView:
             if mark_i is None:
                 mark_i = instrument.one_i
             worst = max(_value(instrument, mark_i, net + buys), _value(instrument, mark_i, net - sells))
-            total += instrument.quote.decimal(worst)
-        return total
+            values[name] = instrument.quote.decimal(worst)
+        return values
 
 
 def _value(instrument: Instrument, mark_i: int, net_lots: int) -> int:

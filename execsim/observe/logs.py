@@ -1,4 +1,4 @@
-"""Logging to stderr: one line an event, key=value or JSON, secrets masked."""
+"""Logging to stderr: one line an event, key=value or JSON, secrets masked (execsim/observe/masks.py)."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ import logging
 import re
 import sys
 import time
-from typing import Any, Final, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Literal, TextIO
 
 from execsim.core.errors import ConfigError
-
-MASK: Final = "***"
-
-SECRET: Final = re.compile(
-    r"key|secret|passphrase|password|passwd|token|signature|private|credential|authorization|cookie|mnemonic",
-    re.IGNORECASE,
-)
-"""A field whose name contains one of these is masked, at the cost of hiding some harmless ones (a token id)."""
-
-_PAIR: Final = re.compile(
-    rf"(?P<name>[\"']?[\w.-]*(?:{SECRET.pattern})[\w.-]*[\"']?)(?P<between>\s*[=:]\s*)"
-    r"(?P<value>\"[^\"]*\"|'[^']*'|(?:(?:bearer|basic)\s+)?[^\s,;&}\])]+)",
-    re.IGNORECASE,
-)
+from execsim.observe.masks import mask, masked
 
 QUIET: Final = ("numba", "httpx", "httpcore", "websockets", "asyncio", "urllib3", "matplotlib", "PIL")
 """Libraries that only speak from WARNING up: at DEBUG numba alone writes thousands of lines."""
 
+FORMATS: Final = ("text", "json")
+
 _STANDARD: Final = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
 
-class _Handler(logging.StreamHandler[Any]):
-    """Ours, so that a second `init_logging` finds and replaces it."""
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that a second `init_logging` finds and replaces it. Writes to what is stderr then: a progress bar stands
+    in for it while it moves."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # an attribute there
+        return sys.stderr
 
 
 def init_logging(level: str | int = "INFO", format: Literal["text", "json"] = "text") -> None:
     """Log to stderr from `level` up. Calling it again changes level and format; handlers of others are left alone.
 
     `log.info("placed", extra={"order_id": "7"})` gives `... msg=placed order_id=7` or the same as a JSON object. Values
-    of fields named like a secret, and such pairs inside messages and tracebacks, are masked. Errors: ConfigError.
+    of fields named like a secret, such pairs inside messages and tracebacks, and whatever `conceal` was told are masked.
+    Errors: ConfigError.
     """
     number = _level(level)
-    if format not in ("text", "json"):
-        raise ConfigError(f"log format {format!r} does not exist", "one of: text, json")
+    if format not in FORMATS:
+        raise ConfigError(f"log format {format!r} does not exist", f"one of: {', '.join(FORMATS)}")
     root = logging.getLogger()
     for handler in list(root.handlers):
         if isinstance(handler, _Handler):
             root.removeHandler(handler)
-    handler = _Handler(sys.stderr)
+    handler = _Handler()
     handler.setFormatter(JsonLines() if format == "json" else KeyValues())
     root.addHandler(handler)
     root.setLevel(number)
@@ -56,9 +56,19 @@ def init_logging(level: str | int = "INFO", format: Literal["text", "json"] = "t
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
-def mask(text: str) -> str:
-    """`text` with the values of secret-looking name=value and "name": value pairs replaced."""
-    return _PAIR.sub(lambda m: f"{m['name']}{m['between']}{MASK}", text)
+@contextmanager
+def logging_as(level: str | int, format: str) -> Iterator[None]:
+    """`init_logging` for as long as the block lasts; afterwards all is as it was. Errors: ConfigError."""
+    root = logging.getLogger()
+    loggers = [root, *map(logging.getLogger, QUIET)]
+    handlers, levels = list(root.handlers), [logger.level for logger in loggers]
+    try:
+        init_logging(level, format)  # type: ignore[arg-type]  # checked there
+        yield
+    finally:
+        root.handlers[:] = handlers
+        for logger, before in zip(loggers, levels, strict=True):
+            logger.setLevel(before)
 
 
 class JsonLines(logging.Formatter):
@@ -88,23 +98,10 @@ def _fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str
     }
     for name, value in vars(record).items():
         if name not in _STANDARD:
-            fields[name] = _masked(name, value)
+            fields[name] = masked(name, value)
     if record.exc_info:
         fields["error"] = mask(formatter.formatException(record.exc_info))
     return fields
-
-
-def _masked(name: str, value: Any) -> Any:
-    if SECRET.search(name):
-        return MASK
-    if isinstance(value, dict):
-        return {str(key): _masked(str(key), inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked("", inner) for inner in value]
-    if isinstance(value, str):
-        return mask(value)
-    # our own values first, so that a secret inside the repr of an object is masked as well
-    return value if value is None or isinstance(value, bool | int | float) else mask(str(value))
 
 
 def _quoted(value: Any) -> str:

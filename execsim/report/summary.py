@@ -72,6 +72,11 @@ def caveats(summary: Mapping[str, Any]) -> list[str]:
         said.append(
             "rebates and rewards are estimates between low and high, not in the PnL (--json says what they assume)"
         )
+    for row in _executions(summary):
+        if row.get("state") != "done":
+            left = f"{row.get('done')} of {row.get('size')}" if row.get("done") != "0" else "nothing"
+            reason = f": {row['reason']}" if row.get("reason") else ""
+            said.append(f"{row.get('algo')} {row.get('market')} ended {row.get('state')} with {left} done{reason}")
     unknown = _count(_of(summary, "orders").get("unknown", 0))
     if unknown:
         said.append(f"{unknown} orders ended in an unknown state: nobody answered for them")
@@ -164,6 +169,27 @@ def latency(summary: Mapping[str, Any]) -> Section | None:
     return _grid("Latency", _of(summary, "latency_ns"), name="all", show=duration)
 
 
+def executions(summary: Mapping[str, Any]) -> Section | None:
+    """One row a parent order: what was done at which price, and what that cost against the price at its arrival and the
+    market's VWAP meanwhile, in basis points (positive: it cost us)."""
+    rows = []
+    for held in _executions(summary):
+        name = " ".join(str(held.get(key, "")) for key in ("algo", "market", "side"))
+        done = f"{number(held.get('done'))} of {number(held.get('size'))}"
+        costs = (_points(held.get(key)) for key in ("slippage_arrival_bp", "slippage_vwap_bp"))
+        rows.append((name, done, number(held.get("avg_price")), *costs))
+    return Section("Executions", ("", "done", "avg price", "vs arrival", "vs VWAP"), tuple(rows)) if rows else None
+
+
+def _executions(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    held = summary.get("executions")
+    return [row for row in held if isinstance(row, Mapping)] if isinstance(held, list | tuple) else []
+
+
+def _points(value: object) -> str:
+    return NOTHING if _decimal(value) is None else f"{money(value)} bp"
+
+
 def facts(summary: Mapping[str, Any]) -> Section | None:
     """Stylised facts of the market that agents made, as names and values; autocorrelations by their lag."""
     rows: list[tuple[str, str]] = []
@@ -192,6 +218,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         positions(summary),
         coverage(summary),
         facts(summary),
+        executions(summary),
         metrics(summary),
     )
     return [section for section in made if section is not None]

@@ -44,6 +44,7 @@ def summary_table(run: RunRecord | Mapping[str, Any]) -> RenderableType:
         ("positions", read.positions(held, POSITION_COLUMNS)),
         ("coverage", _lowest(held, read.coverage(held))),
         ("market", read.facts(held)),
+        ("parents", read.executions(held)),
     ):
         if section is not None:
             table.add_row(label, _line(section) if label in ("orders", "market") else _grid(section))

@@ -26,7 +26,8 @@ NAMED_MAX: Final = 10
 
 
 class Scheduler(ABC):
-    """The port `ports.Runtime` except for `now_ns`, `next_event_ns`, `turn` and `blocking`. One object is one run."""
+    """The port `ports.Runtime` except for `now_ns`, `stopwatch_ns`, `next_event_ns`, `turn` and `blocking`. One object is
+    one run."""
 
     def __init__(self, seed: int) -> None:
         self.ready = 0
@@ -49,6 +50,9 @@ class Scheduler(ABC):
 
     @abstractmethod
     def now_ns(self) -> int: ...
+
+    @abstractmethod
+    def stopwatch_ns(self) -> int: ...
 
     async def sleep_until(self, t_ns: int, priority: Priority = Priority.NORMAL) -> None:
         """Return at t_ns; an instant that is not in the future means now, after giving way."""

@@ -61,6 +61,9 @@ class VirtualRuntime(Scheduler):
     def now_ns(self) -> int:
         return self._now
 
+    def stopwatch_ns(self) -> int:
+        return self._now
+
     def next_event_ns(self) -> int:
         """Now if anything besides the caller is ready or due now; else the earliest live timer; else NEVER."""
         return self._now if self.ready else self._timers.earliest_ns()

@@ -72,6 +72,9 @@ class WallRuntime(Scheduler):
             return time.time_ns() if self._origin_ns is None else self._origin_ns
         return self._origin_ns + (time.monotonic_ns() - self._started_ns) * self._speed  # type: ignore[operator]
 
+    def stopwatch_ns(self) -> int:
+        return time.monotonic_ns()
+
     def next_event_ns(self) -> int:
         """Now: anything may come at any moment; or the time of a timer that is overdue, for it comes before now."""
         return min(self.now_ns(), self._timers.earliest_ns())

@@ -17,7 +17,6 @@ from execsim import plugins
 from execsim.core.errors import ConfigError, DataError, ValidationError
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import NS_PER_S, NS_PER_US, plain
-from execsim.engine.policies import PositionLimit
 from execsim.engine.risk import RiskEngine
 from execsim.engine.session import EngineConfig, ExecutionEngine
 from execsim.engine.throttle import RateLimiterConfig
@@ -63,6 +62,7 @@ from execsim.scenario.agents import agent_market, agents_manifest
 from execsim.scenario.latency import latency_model
 from execsim.scenario.limits import limit_rules
 from execsim.scenario.policies import load_policies, policies_of
+from execsim.scenario.profile import volume_profile
 from execsim.scenario.script import load_script
 from execsim.scenario.strategies import Run as StrategyRun
 from execsim.scenario.strategies import from_file, shipped
@@ -317,6 +317,8 @@ def join(
     venues |= _venues(scenario, loaded, runtime, kernel, latencies, tracer, made)
     for venue in venues.values():
         engine.register_adapter(venue)
+    for event in scenario.events:
+        engine.declare_event(event.markets)
     _fund(scenario, loaded, venues, engine)
     names = [market.id for market in loaded.markets]
     reader = KernelBooks(kernel, names)
@@ -337,7 +339,7 @@ def join(
         reader_of_tape = TapeReader(tape, markets=sorted(on_tape))
         streams.append(TapeStream(Shifted(reader_of_tape, loaded.shifts_ns[number]), indices, feed))
     traded = tuple(scenario.strategy.markets or names)
-    strategy, params = _strategy(scenario.strategy, loaded, folder)
+    strategy, params = _strategy(scenario.strategy, loaded, folder, scenario.seed)
     parts = Parts(loaded, kernel, engine, risk, venues, books, reader, streams, drawn, feeds, strategy, params, traded)
     if scenario.agents is not None and made is not None:
         instrument = loaded.markets[0].instrument
@@ -485,6 +487,7 @@ def _engine_config(item: model.Engine) -> EngineConfig:
         validator=validator, rate_limits=limits, enable_risk_checks=item.enable_risk_checks,
         enable_validation=item.enable_validation, enable_metrics=item.enable_metrics,
         orders_kept_max=item.orders_kept_max,
+        **item.calls.engine(),
     )  # fmt: skip
 
 
@@ -499,7 +502,7 @@ def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     """A policy of the scenario itself must name one of its markets; a file may serve many scenarios."""
     policies = policies_of(item.policies, "risk")
     for index, policy in enumerate(policies):
-        if isinstance(policy, PositionLimit) and policy.market_id not in (None, *markets):
+        if policy.market_id not in (None, *markets):
             what = f"risk: policies[{index}].market_id: {policy.market_id!r} is not a market id"
             raise ConfigError(what, f"known: {', '.join(markets)}")
     if item.file is not None:
@@ -507,11 +510,16 @@ def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     return RiskEngine(policies)
 
 
-def _strategy(item: model.Strategy, loaded: Loaded, folder: Path) -> tuple[StrategyRun, Mapping[str, Any]]:
+def _strategy(item: model.Strategy, loaded: Loaded, folder: Path, seed: int) -> tuple[StrategyRun, Mapping[str, Any]]:
     if item.orders is not None:
         instruments = {market.id: market.instrument for market in loaded.markets}
         script = load_script(folder / item.orders, instruments, loaded.start_ns, loaded.end_ns)
         return shipped("orders"), {**item.params, "orders": script}
+    params: Mapping[str, Any] = item.params
+    if item.profile is not None:
+        tape = _tape(item.profile, seed, folder)
+        weights = volume_profile(tape, item.profile.market, item.profile.buckets, inferred=item.profile.inferred)
+        params = {**params, "weights": weights}
     if item.file is not None:
-        return from_file(folder / item.file), item.params
-    return shipped(item.name or ""), item.params
+        return from_file(folder / item.file), params
+    return shipped(item.name or ""), params

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, Tag, ValidationError, model_validator
 
 from execsim.core.errors import ConfigError
 from execsim.scenario.agents import AgentsSection
+from execsim.scenario.calls import Calls
 from execsim.scenario.latency import Latencies, anchored_latencies, replace_legs
 from execsim.scenario.limits import Limits
 from execsim.scenario.section import Amount, Number, Section
@@ -28,6 +29,8 @@ def _ordered(bounds: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
         raise ValueError(f"bounds {low} and {high}: write [smallest, largest], both positive")
     return bounds
 
+
+Recording = TypeVar("Recording", bound="Data")
 
 Bounds = Annotated[tuple[Number, Number], AfterValidator(_ordered)]
 
@@ -149,11 +152,24 @@ class Engine(Section):
         1_000_000, ge=1,
         description="ended orders kept in memory, here and at each venue; reports show these, the journal has all",
     )  # fmt: skip
+    calls: Calls = Calls()
 
 
 class Risk(Section):
     file: str | None = Field(None, description="YAML, TOML or JSON with a `policies` list")
     policies: list[dict[str, Any]] = []
+    kill_file: str | None = Field(None, description="once this file exists the engine is killed (`execsim kill`)")
+    watch_s: Number = Field(
+        Decimal(1), gt=0, description="seconds of the run between two looks at losses, stale data and kill_file"
+    )
+
+
+class Profile(Data):
+    """A recording whose trades give a volume profile, by time bucket. Paths are relative to the file."""
+
+    market: str = Field(description="its id, slug or title on the tape")
+    buckets: int = Field(10, ge=1, le=10_000, description="equal parts of the recording's span")
+    inferred: bool = Field(True, description="count prints inferred from books too")
 
 
 class Strategy(Section):
@@ -164,11 +180,14 @@ class Strategy(Section):
     orders: str | None = None
     markets: list[str] = Field([], description="markets it trades; empty: all")
     params: dict[str, Any] = {}
+    profile: Profile | None = Field(None, description="where vwap's weights come from, if params has none")
 
     @model_validator(mode="after")
     def _one_origin(self) -> Strategy:
         if sum(x is not None for x in (self.name, self.file, self.orders)) != 1:
             raise ValueError("name exactly one of name, file, orders")
+        if self.profile is not None and "weights" in self.params:
+            raise ValueError("profile and params.weights are both given: name one")
         return self
 
 
@@ -428,14 +447,14 @@ def anchored(scenario: Scenario, folder: Path) -> Scenario:
     def at(path: str | None) -> str | None:
         return None if path is None else str((folder / path).resolve())
 
-    data = [
-        item.model_copy(update={"sources": [at(source) for source in item.sources], "tape": at(item.tape)})
-        for item in scenario.data
-    ]
-    strategy = scenario.strategy.model_copy(
-        update={"file": at(scenario.strategy.file), "orders": at(scenario.strategy.orders)}
-    )
-    risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file)})
+    def moved(item: Recording) -> Recording:
+        return item.model_copy(update={"sources": [at(source) for source in item.sources], "tape": at(item.tape)})
+
+    data = [moved(item) for item in scenario.data]
+    held = scenario.strategy
+    paths = {"file": at(held.file), "orders": at(held.orders)}
+    strategy = held.model_copy(update={**paths, "profile": None if held.profile is None else moved(held.profile)})
+    risk = scenario.risk.model_copy(update={"file": at(scenario.risk.file), "kill_file": at(scenario.risk.kill_file)})
     venues = {name: anchored_latencies(venue, lambda path: str(at(path))) for name, venue in scenario.venues.items()}
     return scenario.model_copy(update={"data": data, "venues": venues, "strategy": strategy, "risk": risk})
 

@@ -1,7 +1,8 @@
-"""Risk policies from YAML, TOML or JSON: a list under `policies`, each with a `type` (design.md §10)."""
+"""Risk policies from YAML, TOML or JSON: a list under `policies`, each with a `type` (docs/risk.md)."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
 from collections.abc import Callable, Mapping
@@ -10,13 +11,23 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    create_model,
+)
 
 from execsim.core import errors
 from execsim.core.errors import ConfigError
 from execsim.core.units import decimal_of
-from execsim.engine.policies import InventoryLimit, KillSwitch, PositionLimit
-from execsim.engine.risk import Policy
+from execsim.engine.policies import POLICIES
+from execsim.engine.risk import Policy, RiskAction
 
 Format = Literal["yaml", "toml", "json"]
 
@@ -35,41 +46,31 @@ def _exact(value: Any) -> Decimal:
 
 
 Limit = Annotated[Decimal, BeforeValidator(_exact)]
+Count = Annotated[StrictInt, Field(ge=1)]
+
+KINDS: Final[Mapping[str, Any]] = {
+    "Decimal": Limit,
+    "Decimal | None": Limit | None,
+    "int": Count,
+    "bool": StrictBool,
+    "str | None": StrictStr | None,
+    "RiskAction": RiskAction,
+}
+"""Annotation of a policy's field -> how it is read."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _model(kind: type[Any]) -> type[BaseModel]:
+    """What a policy's mapping may hold: a policy is its parameters, so its fields say it all."""
+    read: dict[str, Any] = {"type": (Literal[kind.__name__], ...)}
+    for field in dataclasses.fields(kind):
+        if not field.name.startswith("_"):
+            default = ... if field.default is dataclasses.MISSING else field.default
+            read[field.name] = (KINDS[str(field.type)], default)
+    return create_model(kind.__name__, __config__=ConfigDict(extra="forbid", frozen=True), **read)
 
 
-class _PositionLimit(_Model):
-    type: Literal["PositionLimit"]
-    max_size: Limit
-    market_id: StrictStr | None = None
-
-    def policy(self) -> Policy:
-        return PositionLimit(self.max_size, self.market_id)
-
-
-class _InventoryLimit(_Model):
-    type: Literal["InventoryLimit"]
-    max_value_usd: Limit
-
-    def policy(self) -> Policy:
-        return InventoryLimit(self.max_value_usd)
-
-
-class _KillSwitch(_Model):
-    type: Literal["KillSwitch"]
-    enabled: StrictBool = False
-
-    def policy(self) -> Policy:
-        return KillSwitch(self.enabled)
-
-
-_MODELS: Final[Mapping[str, type[_PositionLimit | _InventoryLimit | _KillSwitch]]] = {
-    "PositionLimit": _PositionLimit,
-    "InventoryLimit": _InventoryLimit,
-    "KillSwitch": _KillSwitch,
+MODELS: Final[Mapping[str, tuple[type[BaseModel], type[Any]]]] = {
+    kind.__name__: (_model(kind), kind) for kind in POLICIES
 }
 
 
@@ -119,24 +120,33 @@ def policies_of(items: Any, where: str = "policies") -> list[Policy]:
 
 
 def _policy(item: Any, where: str) -> Policy:
-    known = ", ".join(_MODELS)
+    known = ", ".join(MODELS)
     if not isinstance(item, Mapping):
         raise ConfigError(f"{where} is {item!r}", f"it must be a mapping with a `type`, one of: {known}")
     if "type" not in item:
         raise ConfigError(f"{where} has no `type`", f"one of: {known}")
-    model = _MODELS.get(str(item["type"]))
-    if model is None:
+    found = MODELS.get(str(item["type"]))
+    if found is None:
         raise ConfigError(f"{where}: unknown type {item['type']!r}", f"known types: {known}")
+    model, kind = found
     try:
-        return model.model_validate(dict(item)).policy()
+        checked = model.model_validate(dict(item))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         message = str(first["msg"]).removeprefix("Value error, ")
         raise ConfigError(f"{where}.{name}: {message}", _hint(model, name, first["input"])) from None
+    values = {name: getattr(checked, name) for name in model.model_fields if name != "type"}
+    try:
+        policy: Policy = kind(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.args[0]}", *error.args[1:]) from None
+    return policy
 
 
 def _hint(model: type[BaseModel], name: str, value: Any) -> str:
     if name == "market_id" and isinstance(value, int):
         return f"put the id in quotes: YAML reads it as the number {value}"
-    return f"{model.__name__[1:]} takes: {', '.join(model.model_fields)}"
+    if name == "action":
+        return f"one of: {', '.join(RiskAction)}"
+    return f"{model.__name__} takes: {', '.join(model.model_fields)}"

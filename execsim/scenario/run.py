@@ -14,6 +14,7 @@ from execsim.engine.context import Context
 from execsim.exchange import Sampler, SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
 from execsim.kernel import LOCAL, VENUE, Fifo
+from execsim.observe.publish import Publisher
 from execsim.ports import Journal, Priority
 from execsim.report.explain import JOURNAL, TRACE
 from execsim.report.facts import BookWatch, facts
@@ -24,6 +25,7 @@ from execsim.scenario.accrual import Accruals
 from execsim.scenario.build import Loaded, Parts, join, load_data
 from execsim.scenario.grading import Grades, market_grades, refusals, schedule_blindness
 from execsim.scenario.summary import Tally, summarise
+from execsim.scenario.watch import watch_risk
 from execsim.tape.merge import merged
 
 DRAIN_NS: Final = 10 * NS_PER_S
@@ -33,6 +35,8 @@ SETTLE_ROUNDS_MAX: Final = 400
 scenario may ask for."""
 LOOK_NS: Final = NS_PER_S
 """How often the book of an agents' market is looked at for its stylised facts."""
+LOOKS: Final = 500
+"""Looks at the metrics of a run that is watched, unless told otherwise: one a second of the run's time at most."""
 SAMPLES: Final = 2_000
 """Equity and price samples of a run."""
 
@@ -63,8 +67,10 @@ def run(
     out: Path | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     loaded: Loaded | None = None,
+    watch: Publisher | None = None,
 ) -> Finished:
-    """Replay a scenario to its end. `folder` is what its paths are relative to; `out` receives journal.sqlite.
+    """Replay a scenario to its end. `folder` is what its paths are relative to; `out` receives journal.sqlite;
+    `watch` is shown the metrics as they change.
 
     Errors: ExecError (the scenario or its data is wrong); an exception of the user's strategy passes through.
     """
@@ -74,7 +80,7 @@ def run(
     trace = _trace(scenario.journal.mode, out)
     try:
         parts = join(scenario, loaded, runtime, journal, folder, None if trace is None else trace.write)
-        session = _Session(scenario, name, parts, runtime, journal, on_progress)
+        session = _Session(scenario, name, folder, parts, runtime, journal, on_progress, watch)
         started = time.perf_counter()
         runtime.run(main=session.main())
         wall_s = time.perf_counter() - started
@@ -109,17 +115,21 @@ class _Session:
         self,
         scenario: model.Scenario,
         name: str,
+        folder: Path,
         parts: Parts,
         runtime: VirtualRuntime,
         journal: Journal,
         on_progress: Callable[[Progress], None] | None,
+        watch: Publisher | None,
     ) -> None:
         self._scenario = scenario
         self._name = name
+        self._folder = folder
         self._parts = parts
         self._runtime = runtime
         self._journal = journal
         self._on_progress = on_progress
+        self._publisher = watch
         self._rows_total = sum(market.info.rows for market in parts.loaded.markets)
         self._tally = Tally(parts.engine)
         self._accruals = Accruals(scenario, parts, runtime)
@@ -129,6 +139,9 @@ class _Session:
         self._refuses = scenario.exchange.ungraded == "refuse"
         self._watch = BookWatch()
         """the book of an agents' market, for its stylised facts"""
+        self._context = Context(
+            parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
+        )
 
     async def main(self) -> None:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
@@ -141,18 +154,21 @@ class _Session:
             schedule_blindness(runtime, parts.kernel, loaded, market_grades(loaded))
         for name, venue in parts.venues.items():
             self._open(name, venue, tape)
-        context = Context(
-            parts.engine, runtime, parts.books, name="strategy", params=parts.params, markets=parts.traded
-        )
-        strategy = runtime.spawn(parts.strategy(context), "strategy", daemon=True)
+        strategy = runtime.spawn(parts.strategy(self._context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
+        if self._publisher is not None:
+            self._publisher.start(parts.engine, runtime, max(NS_PER_S, (loaded.end_ns - loaded.start_ns) // LOOKS))
         if parts.agents is not None:
             parts.agents.tell(tape.publish)
             runtime.spawn(self._look(), "facts", daemon=True)
         accruing = self._accruals.start()
+        period_ns = self._scenario.engine.calls.reconcile_ns
+        if period_ns:
+            runtime.spawn(parts.engine.reconciler.watch(period_ns), "reconciliation", daemon=True)
+        watching = watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
         await runtime.spawn((parts.agents or tape).run(), "tape").join()
         await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
-        for task in (sampler, *accruing):
+        for task in (sampler, *accruing, *watching):
             task.cancel()
         parts.books.end()
         for venue in parts.venues.values():
@@ -263,6 +279,8 @@ class _Session:
     def finish(self, wall_s: float) -> Finished:
         """The record and the summary, after the run."""
         self._take_sample()
+        if self._publisher is not None:
+            self._publisher.publish()
         parts, loaded = self._parts, self._parts.loaded
         found = ((market.id, parts.engine.view.mark_i(market.id)) for market in loaded.markets)
         marks = {name: mark_i for name, mark_i in found if mark_i is not None}
@@ -274,6 +292,8 @@ class _Session:
             summary["assumptions"] += refusals(graded)
         summary |= self._facts()
         summary |= self._accruals.summary()
+        if self._context.results:
+            summary["executions"] = [dict(row) for row in self._context.results]
         record = RunRecord(
             scenario=self._name,
             mode="backtest",

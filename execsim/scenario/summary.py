@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -11,8 +12,7 @@ from execsim.core.events import OrderUpdate
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import Fill, FillStatus, Order, OrderStatus
-from execsim.core.units import plain
-from execsim.engine.policies import PositionLimit
+from execsim.core.units import NS_PER_S, plain
 from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
@@ -21,6 +21,7 @@ from execsim.scenario import model
 from execsim.scenario.build import Parts
 from execsim.scenario.grading import Grades
 from execsim.scenario.latency import unrealistic
+from execsim.scenario.profile import profile_told
 from execsim.tape.grades import UNGRADED, grade_at
 
 PNL: Final = ("realised", "unrealised", "fees", "rebates", "net")
@@ -228,9 +229,19 @@ def _latency(parts: Parts) -> dict[str, dict[str, int]]:
     return {leg: LatencyStats.merged(stats).summary() for leg, stats in legs.items()}
 
 
+def _halts_told(parts: Parts) -> list[str]:
+    """What was still halted at the end of the run."""
+    told = []
+    for halt in parts.engine.halted:
+        since = datetime.fromtimestamp(halt.since_ns // NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        what = "killed" if halt.kill else f"{halt.action} by {halt.policy}"
+        told.append(f"risk: {halt.market or 'everything'} was {what} since {since}: {halt.reason}")
+    return told
+
+
 def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
     """What a reader must know before believing the numbers, in plain words."""
-    said = [*scenario.notes, *_mishaps_told(parts)]
+    said = [*scenario.notes, *_mishaps_told(parts), *_halts_told(parts)]
     for market in scenario.markets:
         if market.resolve is not None:
             source = f" ({market.resolve.source})" if market.resolve.source else ""
@@ -243,12 +254,13 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
         if item.start_at is not None:
             what = item.tape or ", ".join(item.sources) or "synthetic rows"
             said.append(f"{what} is replayed as if it began at {item.start_at.isoformat()}")
+    profile = scenario.strategy.profile
+    if profile is not None:
+        replayed = [name for item in scenario.data for name in (item.tape, *item.sources) if name]
+        files = [name for name in (profile.tape, *profile.sources) if name] or ["synthetic rows"]
+        said.append(profile_told(files, replayed, profile.market))
     for policy in parts.risk.policies:
-        if (
-            isinstance(policy, PositionLimit)
-            and policy.market_id is not None
-            and not parts.engine.view.trades(policy.market_id)
-        ):
+        if policy.market_id is not None and not parts.engine.view.trades(policy.market_id):
             said.append(f"risk: a {policy.name} for {policy.market_id} limits nothing: it is no market of this run")
     quotes = list(dict.fromkeys(market.instrument.quote.name for market in parts.loaded.markets))
     if len(quotes) > 1:

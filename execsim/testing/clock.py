@@ -200,6 +200,9 @@ class StepRuntime:
     def now_ns(self) -> int:
         return self._now_ns
 
+    def stopwatch_ns(self) -> int:
+        return self._now_ns
+
     def next_event_ns(self) -> int:
         if self._ready:
             return self._now_ns

@@ -418,7 +418,7 @@ def test_a_kill_between_begin_and_send_stops_the_order(make_rig):
     rig.run(scenario())
     assert order.status is S.CANCELLED
     assert [call.verb for call in rig.venue.calls] == ["place", "cancel"]
-    with pytest.raises(RiskRejected, match="late; only cancels pass"):
+    with pytest.raises(RiskRejected, match="late; only cancels and flatten pass"):
         rig.engine.begin(rig.order())
 
 

@@ -1,25 +1,16 @@
 from __future__ import annotations
 
+import io
 import json
 import logging
+import sys
 
 import pytest
 
 from execsim.core.errors import ConfigError
 from execsim.observe import init_logging
-from execsim.observe.logs import QUIET, mask
-
-
-@pytest.fixture(autouse=True)
-def _restore():
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    levels = {name: logging.getLogger(name).level for name in QUIET}
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, before in levels.items():
-        logging.getLogger(name).setLevel(before)
+from execsim.observe.logs import logging_as
+from execsim.observe.masks import mask
 
 
 def lines(capsys):
@@ -97,3 +88,27 @@ def test_wrong_names_are_config_errors():
         init_logging("LOUD")
     with pytest.raises(ConfigError, match="log format 'xml'"):
         init_logging("INFO", "xml")  # type: ignore[arg-type]
+
+
+def test_for_a_while_only(capsys):
+    log = logging.getLogger("execsim")
+    init_logging("error")
+    before = list(logging.getLogger().handlers)
+    with logging_as("debug", "json"):
+        log.debug("inside")
+    log.debug("after")
+    assert [json.loads(line)["msg"] for line in lines(capsys)] == ["inside"]
+    assert logging.getLogger().handlers == before
+    with pytest.raises(ConfigError), logging_as("LOUD", "text"):
+        pass
+    assert logging.getLogger().handlers == before
+
+
+def test_lines_go_to_what_is_stderr_then(capsys, monkeypatch):
+    init_logging("info")
+    with monkeypatch.context() as patched:
+        bar = io.StringIO()
+        patched.setattr(sys, "stderr", bar)
+        logging.getLogger("x").info("under the bar")
+    assert "under the bar" in bar.getvalue()
+    assert lines(capsys) == []

@@ -116,7 +116,10 @@ def test_the_strategy_can_be_replaced_but_not_its_markets(path: Path) -> None:
     ("change", "said"),
     [
         (("name =", "nome ="), "unknown key strategy.nome; known keys: file, markets, name, orders, params"),
-        (("[strategy]", "[risk]\npolicy = []\n[strategy]"), "unknown key risk.policy; known keys: file, policies"),
+        (
+            ("[strategy]", "[risk]\npolicy = []\n[strategy]"),
+            "unknown key risk.policy; known keys: file, kill_file,",
+        ),
         (
             ('id = "up"', 'id = "up"\nresolve = { payof = 1 }'),
             "unknown key markets.0.resolve.payof; known keys: after_s, payoff, source; and 1 more",
