@@ -19,7 +19,7 @@ from execsim.core.position import OPEN_FILLS
 from execsim.engine.seen import SeenIds
 
 ORDERS_KEPT_MAX: Final = 10_000
-"""Finished orders in memory unless told otherwise: some 15 MB, and more than a screen of any report."""
+"""Finished orders in memory unless told otherwise: some 8 MB, and more than a screen of any report."""
 
 STAGES = {FillStatus.PROVISIONAL: 0, FillStatus.MINED: 1, FillStatus.CONFIRMED: 2, FillStatus.VOIDED: 3}
 """How far a fill has come; news of an earlier stage is no news."""
@@ -300,6 +300,10 @@ class OrderTracker:
     def count(self) -> int:
         """Orders in memory, finished ones included."""
         return len(self._entries)
+
+    def seen_bytes(self) -> int:
+        """Memory that the ids of orders and fills take that have left."""
+        return self._evicted.nbytes() + self._booked.nbytes()
 
     def open_lots(self, market: str) -> tuple[int, int]:
         """(buy, sell) lots active orders of the market may still trade, by effect on the net YES position."""
