@@ -116,7 +116,7 @@ class NativeVenue:
 
     def _spawn(self, coro: Coroutine[Any, Any, None], name: str) -> Task:
         task = self._runtime.spawn(coro, f"{self._venue_id}.{name}", daemon=True)
-        self._tasks.append(task)
+        self._tasks = [each for each in self._tasks if not each.done] + [task]
         return task
 
     def _known(self) -> wire.Welcome:

@@ -30,6 +30,8 @@ OVERLAP_NS: Final = 60 * NS_PER_S
 """How far before the newest fill we ask again: reports may have overtaken one another by so much."""
 TOLD_MAX: Final = 10_000
 """Facts of one resync that are kept to recognise their echo on the stream."""
+ENDED_MAX: Final = 10_000
+"""Orders whose end is remembered until their ack has come: an ack is at most a deadline late."""
 FINAL: Final = (FillStatus.CONFIRMED, FillStatus.VOIDED)
 
 
@@ -41,6 +43,7 @@ class AccountMemory:
         self._start_ns = start_ns
         self._newest_ns = start_ns
         self._open: dict[OrderId, None] = {}
+        self._ended: dict[OrderId, None] = {}
         self._fills: dict[str, Fill] = {}
         self._markets = {state.market: state for state in markets}
         self._told: dict[tuple[str, ...], None] = {}
@@ -48,12 +51,16 @@ class AccountMemory:
 
     # ---------------------------------------------------------------- while the stream flows
     def placed(self, order_id: OrderId) -> None:
-        """The venue has acknowledged it. (Its end may have been heard before: then `suspects` costs a question.)"""
-        self._open[order_id] = None
+        """The venue has acknowledged it; its end may have been heard before."""
+        if order_id not in self._ended:
+            self._open[order_id] = None
 
     def ended(self, order_id: OrderId) -> None:
-        """A cancel was acknowledged."""
+        """Nothing more will come of it."""
         self._open.pop(order_id, None)
+        self._ended[order_id] = None
+        if len(self._ended) > ENDED_MAX:
+            del self._ended[next(iter(self._ended))]
 
     def heard(self, event: VenueEvent) -> None:
         """Take note of what the stream said."""

@@ -106,6 +106,7 @@ class ExecutionEngine:
             self._cancels, config.reconcile,
         )  # fmt: skip
         self.blotter.on_unknown = self.inquiry.start
+        self._cancels.on_gone = self.inquiry.verify
         self.blotter.on_late_fill = self._amends.late_fill
         self.blotter.on_profit = self.guard.look
         self.guard.cancel = self._cancel_open

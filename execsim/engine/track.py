@@ -47,6 +47,8 @@ class Entry:
     counted_lots: int = 0
     intent_written: bool = False
     sent_ns: int = 0
+    handed_over: bool = False
+    """the venue was called with it: before that only the disk knows of it"""
     acknowledged: bool = False
     """the venue has said that it has the order"""
     wants_cancel: bool = False

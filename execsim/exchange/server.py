@@ -7,6 +7,7 @@ no message is told so and may go on; one that sends a line too long, or does not
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ UNREAD_MAX: Final = 1 << 24
 """Bytes a client may be behind in reading (16 MiB); then it is disconnected, and asks anew."""
 BAD_LINES_MAX: Final = 100
 """Lines that are no message: who sends more of them does not speak this protocol."""
+LINES_PER_TURN: Final = 64
+"""Lines of one client before the others have their turn: who never stops sending must not keep them waiting."""
 HELLO: Final = "hello"
 
 
@@ -75,7 +78,9 @@ class LinesServer:
                 await writer.wait_closed()
 
     async def _read(self, client: Client, reader: asyncio.StreamReader) -> None:
-        while not client.closed:
+        for number in itertools.count(1):
+            if client.closed:
+                return
             try:
                 raw = await reader.readline()
             except ValueError:
@@ -85,11 +90,15 @@ class LinesServer:
                 return  # the end, perhaps in the middle of a line
             if raw.strip():
                 client.take(raw)
-            await asyncio.sleep(0)  # a client that never stops sending must not keep the others waiting
+            if number % LINES_PER_TURN == 0:
+                await asyncio.sleep(0)
 
     def refusal(self, text: str) -> Response:
         """What no message is: said in the dialect's words."""
         return self.dialect.refuse(InvalidResponse("execsim", "BAD_LINE", text))
+
+    def has(self, venue: str) -> bool:
+        return not venue or venue in self._desks
 
     def desk(self, venue: str) -> Desk:
         """Errors: VenueNotSupported; ConfigError where the line has to name one."""
@@ -145,7 +154,7 @@ class Client:
 
     def _meant(self, line: Line) -> Line:
         account, venue = line.account or self._account, line.venue or self._venue
-        if line.op == HELLO:
+        if line.op == HELLO and self._server.has(venue):
             self._account, self._venue = account, venue
         return Line(line.number, line.op, venue, account, line.stream, line.body)
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execsim.core.errors import ConfigError, RiskRejected, VenueError
@@ -62,6 +62,7 @@ def test_prices_and_sizes_keep_the_rules(make_binary: Any, make_spot: Any) -> No
     assert plan_exit(market, Outcome.YES, 20 * SHARE, None, 100, 10**12).price_i is None
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, print_blob=True)
 @given(
     st.integers(1, 10**9), st.sampled_from(Outcome), st.integers(1, 99), st.integers(1, 99),
     st.sampled_from([10, 50, 100]), st.integers(1, 10**9),

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execsim.core.errors import ConfigError, RiskRejected
@@ -42,6 +42,7 @@ def order_of(instrument: Any, trade: Any) -> Order:
     )
 
 
+@settings(max_examples=200, deadline=None, derandomize=True, print_blob=True)
 @given(st.lists(markets, min_size=1, max_size=3))
 def test_the_worst_is_the_worst_of_all_outcomes_and_all_ways_to_fill(make_binary: Any, event: list[Any]) -> None:
     stakes = []

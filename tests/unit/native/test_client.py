@@ -148,7 +148,7 @@ def test_an_error_of_the_venue_is_raised_as_it_was() -> None:
     async def script(w: Memory) -> None:
         with pytest.raises(OrderNotFound) as unknown:
             await w.adapter.get_order_status(OrderId("nobody"))
-        assert unknown.value.args == ("nobody", "the venue never booked it")
+        assert unknown.value.args == ("nobody", "the venue never booked it, or it ended long ago")
         with pytest.raises(VenueError) as refused:
             await w.adapter.place_order(order(w, "a", price="0.52", type=OrderType.POST_ONLY))
         assert refused.value.args == ("sim", "POST_ONLY", "post-only order would take liquidity")
@@ -551,3 +551,12 @@ def test_unsettled_fills_are_asked_for_however_old() -> None:
     assert memory.since_ns == SECOND
     memory.heard(FillSettled("0", OrderId("a"), FillStatus.CONFIRMED, 0))
     assert memory.since_ns == (2_001 - 60) * SECOND
+
+
+def test_an_ack_after_the_end_opens_nothing() -> None:
+    memory = AccountMemory(0, ())
+    memory.heard(OrderGone(OrderId("a"), "x", False, 1))
+    for name in "ab":
+        memory.placed(OrderId(name))
+    assert memory.suspects([]) == ["b"]
+    assert memory.suspects([OrderId("b")]) == []
