@@ -18,6 +18,7 @@ from execsim.journal import HashJournal, SqliteJournal
 from execsim.runtime import VirtualRuntime
 
 CALLS = 10_000
+SYNCS = 100
 DRAWS = 1_000_000
 ROW_NS = 1_000_000
 """Between two rows, for delays that depend on time."""
@@ -56,6 +57,17 @@ def test_journal_on_disk(benchmark: Any, tmp_path: Path, rate: Any) -> None:
     rate("journal row, on disk too (mode batched)", CALLS, "us")
     journal = benchmark.pedantic(written, setup=lambda: ((SqliteJournal(next(paths)),), {}), rounds=5)
     assert journal.digest() == naive(CALLS)
+
+
+@pytest.mark.benchmark(group="a synced commit of the journal")
+@pytest.mark.parametrize("shared", [1, 32])
+def test_journal_synced(benchmark: Any, tmp_path: Path, rate: Any, shared: int) -> None:
+    """Mode full: what an order waits for before it is sent, alone or with others that share the sync."""
+    paths = iter(tmp_path / f"{number}.sqlite" for number in range(9))
+    rate(f"journal row, synced to disk, {shared} to a sync (mode full)", SYNCS * shared, "us")
+    journal = benchmark.pedantic(synced, setup=lambda: ((SqliteJournal(next(paths), "full"), shared), {}), rounds=5)
+    assert (journal.commits, journal.rows) == (SYNCS, SYNCS * shared)
+    journal.close()
 
 
 @pytest.mark.benchmark(group=f"{CALLS} rows of the journal")
@@ -109,6 +121,14 @@ def written(journal: Any) -> Any:
     for number in range(CALLS):
         journal.write("intent", number, "a-1", BODY)
     journal.close()
+    return journal
+
+
+def synced(journal: SqliteJournal, shared: int) -> SqliteJournal:
+    for number in range(SYNCS):
+        for _ in range(shared):
+            journal.write("intent", number, "o", BODY)
+        journal.flush()
     return journal
 
 

@@ -397,6 +397,56 @@ class OrderArchive(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """One thing that came into a run in wall time from outside, in the order in which it was taken (1, 2, 3, ...). The
+    run's clock reads `t_ns` from then until the next input: a run is a function of its seed and its inputs.
+
+    kind    start    the run began (1, and only 1); body: JSON {"origin_ns", "seed"}
+            clock    timers were due
+            answer   of the call or blocking function number `key`; `error`: it failed (body: JSON)
+            frame    of the stream number `key`; `end`: there will be no more (body: JSON of the error, if one ended it)
+            call     somebody outside the run called the door `key`
+            cancel   the run was cancelled from outside;   late   task `key` was too slow at the end of the run
+    """
+
+    number: int
+    t_ns: int
+    kind: str
+    key: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One thing a run in wall time sent out, numbered 1, 2, 3, ...; `input` is the number of the input being worked on.
+
+    kind    request   call number `key`;   open, tell, close   stream number `key`
+    """
+
+    number: int
+    input: int
+    t_ns: int
+    kind: str
+    key: str
+    body: bytes = b""
+
+
+class Diverged(BaseException):
+    """(what, expected, got): a replay does something else than the session did. A BaseException, so that nothing in
+    between takes it for an error it can handle."""
+
+
+class SessionLog(Protocol):
+    """Keeps what a run in wall time took in and sent out, so that it can be run again. Errors: JournalError."""
+
+    def take(self, item: Input) -> None:
+        """Called before the input has any effect."""
+
+    def sent(self, item: Output) -> None:
+        """Called before anything leaves."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request to a venue, as bytes."""
 

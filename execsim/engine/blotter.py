@@ -393,6 +393,10 @@ class Blotter:
         """The venue does not know an order that it had acknowledged: its fate is unknown."""
         self._silence(entry, "reconcile", error)
 
+    def interrupted(self, entry: Entry, error: ExecError) -> None:
+        """The engine was killed between sending the order and hearing of it."""
+        self._silence(entry, "restart", error)
+
     def adopted(self, entry: Entry, report: OrderReport) -> None:
         """An order nobody here placed is ours from now on: PENDING -> WORKING, as if it had been sent and acknowledged."""
         order = entry.order

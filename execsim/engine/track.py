@@ -19,7 +19,7 @@ from execsim.core.position import OPEN_FILLS
 from execsim.engine.seen import SeenIds
 
 ORDERS_KEPT_MAX: Final = 10_000
-"""Finished orders in memory unless told otherwise: some 15 MB, and more than a screen of any report."""
+"""Finished orders in memory unless told otherwise: some 8 MB, and more than a screen of any report."""
 
 STAGES = {FillStatus.PROVISIONAL: 0, FillStatus.MINED: 1, FillStatus.CONFIRMED: 2, FillStatus.VOIDED: 3}
 """How far a fill has come; news of an earlier stage is no news."""
@@ -47,6 +47,8 @@ class Entry:
     counted_lots: int = 0
     intent_written: bool = False
     sent_ns: int = 0
+    handed_over: bool = False
+    """the venue was called with it: before that only the disk knows of it"""
     acknowledged: bool = False
     """the venue has said that it has the order"""
     wants_cancel: bool = False
@@ -105,6 +107,13 @@ class OrderTracker:
         self.tracked += 1
         self._recount(entry)
         return entry
+
+    def restore(self, other: OrderTracker) -> None:
+        """Take over what another has tracked; it must not be used any more."""
+        for name in (
+            "tracked", "_entries", "_exposures", "_finished", "_held", "_evicted", "_markets", "_names", "_booked", "_late",
+        ):  # fmt: skip
+            setattr(self, name, getattr(other, name))
 
     def knows(self, order_id: OrderId) -> bool:
         """Whether an order of this id was ever tracked here."""
@@ -291,6 +300,10 @@ class OrderTracker:
     def count(self) -> int:
         """Orders in memory, finished ones included."""
         return len(self._entries)
+
+    def seen_bytes(self) -> int:
+        """Memory that the ids of orders and fills take that have left."""
+        return self._evicted.nbytes() + self._booked.nbytes()
 
     def open_lots(self, market: str) -> tuple[int, int]:
         """(buy, sell) lots active orders of the market may still trade, by effect on the net YES position."""

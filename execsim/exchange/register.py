@@ -9,7 +9,7 @@ from execsim.core.position import OPEN_FILLS
 from execsim.exchange.resting import OrderKey, VenueOrder
 
 ENDED_KEPT_MAX: Final = 1_000_000
-"""Ended orders a simulated venue keeps unless told otherwise, some 1.5 GB: a run that fits a report never meets it."""
+"""Ended orders a simulated venue keeps unless told otherwise, some 0.8 GB: a run that fits a report never meets it."""
 
 
 class Register:

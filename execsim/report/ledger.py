@@ -51,6 +51,7 @@ def as_json(folded: Folded, path: Path) -> dict[str, Any]:
         "rows": folded.rows,
         "last_ns": folded.last_ns,
         "kill": folded.kill_reason,
+        "halts": [str(halt) for halt in folded.halts.all()],
         "closed": _prices(folded, folded.closed),
         "resolved": _prices(folded, folded.resolved),
         "cash": _cash(folded),
@@ -66,8 +67,8 @@ def as_table(folded: Folded, path: Path) -> RenderableType:
     outer.add_column(style="bold", no_wrap=True)
     outer.add_column(overflow="fold")
     outer.add_row("record", Text(_span(folded)))
-    if folded.kill_reason is not None:
-        outer.add_row("killed", Text(folded.kill_reason, style="bold red"))
+    for halt in folded.halts.all():
+        outer.add_row("halted", Text(str(halt), style="bold red"))
     counts = Counter(order.status.value for order in record.orders)
     outer.add_row("orders", Text(" · ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none"))
     fills = Counter(fill.status.value for _, fill in record.fills)

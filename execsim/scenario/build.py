@@ -193,7 +193,7 @@ def join(
 
     Errors: ConfigError and DataError naming what in the scenario is wrong."""
     stage = set_stage(scenario, loaded, runtime, folder, trace)
-    engine = ExecutionEngine(_engine_config(scenario.engine), runtime, journal)
+    engine = ExecutionEngine(engine_config(scenario.engine), runtime, journal)
     venues = {name: SimulatedVenue(each, stage.latencies[name]) for name, each in stage.exchanges.items()}
     for venue in venues.values():
         engine.register_adapter(venue)
@@ -203,10 +203,13 @@ def join(
     names = [market.id for market in loaded.markets]
     books = Books(runtime, stage.reader, stage.reader, names)
     engine.attach_books(books)
-    risk = _risk(scenario.risk, folder, names)
+    risk = risk_engine(scenario.risk, folder, names)
     engine.set_risk_engine(risk)
     traded = tuple(scenario.strategy.markets or names)
-    strategy, params = _strategy(scenario.strategy, loaded, folder, scenario.seed)
+    instruments = {market.id: market.instrument for market in loaded.markets}
+    strategy, params = strategy_of(
+        scenario.strategy, instruments, (loaded.start_ns, loaded.end_ns), folder, scenario.seed
+    )
     return Parts(loaded, stage, engine, risk, venues, books, strategy, params, traded)
 
 
@@ -219,7 +222,7 @@ def _fund(scenario: model.Scenario, loaded: Loaded, venue: SimulatedVenue, engin
         engine.open_sets(market, lots)
 
 
-def _engine_config(item: model.Engine) -> EngineConfig:
+def engine_config(item: model.Engine) -> EngineConfig:
     limits = {venue: _rate_limit(venue, limit) for venue, limit in item.rate_limits.items()}
     validator = ValidatorConfig(
         size_min=item.size_min, size_max=item.size_max, size_bounds=dict(item.size_bounds),
@@ -240,7 +243,7 @@ def _rate_limit(venue: str, item: model.RateLimit) -> RateLimiterConfig:
         raise ConfigError(f"engine.rate_limits.{venue}: {error.args[0]}", *error.args[1:]) from None
 
 
-def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
+def risk_engine(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     """A policy of the scenario itself must name one of its markets; a file may serve many scenarios."""
     policies = policies_of(item.policies, "risk")
     for index, policy in enumerate(policies):
@@ -252,10 +255,16 @@ def _risk(item: model.Risk, folder: Path, markets: list[str]) -> RiskEngine:
     return RiskEngine(policies)
 
 
-def _strategy(item: model.Strategy, loaded: Loaded, folder: Path, seed: int) -> tuple[StrategyRun, Mapping[str, Any]]:
+def strategy_of(
+    item: model.Strategy,
+    instruments: Mapping[str, Instrument],
+    span_ns: tuple[int, int | None],
+    folder: Path,
+    seed: int,
+) -> tuple[StrategyRun, Mapping[str, Any]]:
+    """The strategy and its parameters; an order script counts its times from the start of the span."""
     if item.orders is not None:
-        instruments = {market.id: market.instrument for market in loaded.markets}
-        script = load_script(folder / item.orders, instruments, loaded.start_ns, loaded.end_ns)
+        script = load_script(folder / item.orders, instruments, *span_ns)
         return shipped("orders"), {**item.params, "orders": script}
     params: Mapping[str, Any] = item.params
     if item.profile is not None:

@@ -16,12 +16,13 @@ from execsim.observe.publish import Publisher
 from execsim.ports import Journal, Priority
 from execsim.report.explain import JOURNAL, TRACE
 from execsim.report.facts import BookWatch, facts
-from execsim.report.run import EquitySampler, PriceSampler, RunRecord
+from execsim.report.run import RunRecord
 from execsim.runtime import VirtualRuntime
 from execsim.scenario import model
 from execsim.scenario.accrual import Accruals
 from execsim.scenario.build import Loaded, Parts, join, load_data
 from execsim.scenario.grading import Grades, market_grades, refusals, schedule_blindness
+from execsim.scenario.samples import Samples, pnl_text
 from execsim.scenario.summary import Tally, summarise
 from execsim.scenario.watch import watch_risk
 
@@ -130,9 +131,7 @@ class _Session:
         self._rows_total = sum(market.info.rows for market in parts.loaded.markets)
         self._tally = Tally(parts.engine)
         self._accruals = Accruals(scenario, parts, runtime)
-        quotes = list(dict.fromkeys(m.instrument.quote.name for m in parts.loaded.markets))
-        self._equity = EquitySampler([m.id for m in parts.loaded.markets], quotes)
-        self._prices = {m.id: PriceSampler() for m in parts.loaded.markets}
+        self._samples = Samples(parts.engine, parts.books, [m.instrument for m in parts.loaded.markets])
         self._refuses = scenario.exchange.ungraded == "refuse"
         self._watch = BookWatch()
         """the book of an agents' market, for its stylised facts"""
@@ -148,7 +147,7 @@ class _Session:
         if self._refuses:
             schedule_blindness(runtime, stage.kernel, loaded, market_grades(loaded))
         stage.open(tape, parts.books)
-        watching = watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
+        watching = await watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
         strategy = runtime.spawn(parts.strategy(self._context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
         if self._publisher is not None:
@@ -186,11 +185,9 @@ class _Session:
 
     def _tell_progress(self, now_ns: int) -> None:
         if self._on_progress is not None:
-            self._on_progress(Progress(self._parts.stage.kernel.rows, self._rows_total, now_ns, self._pnl_text()))
-
-    def _pnl_text(self) -> str:
-        totals = self._parts.engine.portfolio.totals(self._parts.engine.marks())
-        return ", ".join(f"{total.asset.decimal(total.net):+.2f} {name}" for name, total in totals.items())
+            self._on_progress(
+                Progress(self._parts.stage.kernel.rows, self._rows_total, now_ns, pnl_text(self._parts.engine))
+            )
 
     async def _sample(self) -> None:
         loaded = self._parts.loaded
@@ -214,14 +211,8 @@ class _Session:
         return {"facts": {market.id: found}}
 
     def _take_sample(self) -> None:
-        now_ns, engine, books = self._runtime.now_ns(), self._parts.engine, self._parts.books
-        for market, sampler in self._prices.items():
-            top = books.top(market)
-            if top.bid_i is not None or top.ask_i is not None:
-                sampler.add(now_ns, top.bid_i, top.ask_i)
-        totals = engine.portfolio.totals(engine.marks())
-        lots = {market: position.net_lots for market, position in engine.portfolio.positions.items()}
-        self._equity.add(now_ns, lots, {name: total.net for name, total in totals.items()})
+        now_ns = self._runtime.now_ns()
+        self._samples.take(now_ns)
         self._tell_progress(now_ns)
 
     def finish(self, wall_s: float) -> Finished:
@@ -255,8 +246,8 @@ class _Session:
             fills=self._tally.final(parts.engine),
             positions=parts.engine.get_all_positions(),
             marks={market.id: marks.get(market.id) for market in loaded.markets},
-            equity=self._equity.series(),
-            prices={name: sampler.series() for name, sampler in self._prices.items()},
+            equity=self._samples.equity.series(),
+            prices={name: sampler.series() for name, sampler in self._samples.prices.items()},
             grades=graded,
         )
         return Finished(record, summary, parts)

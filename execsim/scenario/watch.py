@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from execsim.core.units import NS_PER_S
@@ -11,7 +12,7 @@ from execsim.ports import Runtime, Task
 from execsim.scenario import model
 
 
-def watch_risk(
+async def watch_risk(
     item: model.Risk, folder: Path, engine: ExecutionEngine, runtime: Runtime, *kill_files: Path
 ) -> list[Task]:
     """Start what the section asks for, as daemons; nothing where it asks for nothing. A kill file that is there already
@@ -22,7 +23,7 @@ def watch_risk(
         tasks.append(runtime.spawn(engine.watch_risk(period_ns), "risk", daemon=True))
     own = [] if item.kill_file is None else [folder / item.kill_file]
     for path in (*own, *kill_files):
-        reason = read_kill_file(path)
+        reason = await runtime.blocking(partial(read_kill_file, path))
         if reason is not None:
             engine.kill(reason)
         tasks.append(runtime.spawn(engine.watch_kill_file(path, period_ns), f"kill file {path.name}", daemon=True))

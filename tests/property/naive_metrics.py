@@ -12,7 +12,10 @@ Row = tuple[str, int, str, Mapping[str, Any]]
 """(kind, ts_ns, order id, body)"""
 Labels = tuple[str, str, str]
 
-KINDS = {"intent": "orders_placed", "refuse": "orders_rejected", "lapse": "orders_expired", "fill": "fills"}
+KINDS = {
+    "intent": "orders_placed", "refuse": "orders_rejected", "absent": "orders_rejected", "lapse": "orders_expired",
+    "fill": "fills",
+}  # fmt: skip
 TOLD = {*KINDS.values(), "orders_filled", "orders_cancelled", "risk_rejections"}
 """Counters that can be told from a journal."""
 
@@ -36,11 +39,15 @@ class Counted:
         self._filled: set[str] = set()
         self._complete: set[str] = set()
         self._voided: set[str] = set()
+        self._sized: set[str] = set()
+        """by lots, not by money"""
         for row in rows:
             self._add(*row)
 
     def _add(self, kind: str, ts_ns: int, order_id: str, body: Mapping[str, Any]) -> None:
         if "created_ns" in body:
+            if body["quote_units"] is None:
+                self._sized.add(order_id)
             self._labels[order_id] = (body["venue"], body["market"], body["side"])
             self._created[order_id] = body["created_ns"]
         if not order_id or order_id not in self._labels:
@@ -53,6 +60,8 @@ class Counted:
         self.amends_refused[labels] += kind == "amend_refuse"
         if kind == "gone":
             self.counts[("orders_cancelled", labels)] += 1
+        elif kind == "done":
+            self._complete_now(order_id, labels)
         elif kind == "void":
             self._voided.add(order_id)
             self._complete.discard(order_id)
@@ -69,14 +78,19 @@ class Counted:
             if order_id in self._filled:
                 self._stage("ack_fill", labels, 0)
         elif kind == "fill":
-            if body["done"] and order_id not in self._complete:
-                # a fill that was overtaken by the last one comes to an order that is filled
-                self._complete.add(order_id)
-                self.counts[("orders_filled", labels)] += 1
+            # an order of which a part failed on chain is never filled
+            if body["done"] and not (order_id in self._voided and order_id in self._sized):
+                self._complete_now(order_id, labels)
             if order_id not in self._filled and order_id in self._acked:
                 self._stage("ack_fill", labels, ts_ns - self._acked[order_id])
             self._filled.add(order_id)
             self.ended_by_fill[labels] += order_id in self._voided
+
+    def _complete_now(self, order_id: str, labels: Labels) -> None:
+        """Once: a fill that was overtaken by the last one comes to an order that is filled already."""
+        if order_id not in self._complete:
+            self._complete.add(order_id)
+            self.counts[("orders_filled", labels)] += 1
 
     def _stage(self, stage: str, labels: Labels, ns: int) -> None:
         self.stages[(stage, labels)] += 1

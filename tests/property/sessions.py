@@ -20,6 +20,7 @@ from execsim.core.fees import BinaryFee, FeeSchedule, NoFee, NotionalFee
 from execsim.core.instrument import Instrument, InstrumentKind, Outcome
 from execsim.core.order import Fill, Order, OrderStatus, OrderType, Side, TimeInForce
 from execsim.core.request import RequestKind
+from execsim.engine.track import ORDERS_KEPT_MAX
 from execsim.exchange import (
     ChainModel,
     ConstantLatency,
@@ -140,6 +141,8 @@ class Terms:
     faults: bool = False
     """random faults, settlement on a chain, delays for takers, disputed resolutions"""
     queue: QueueModel | None = None
+    kept: int = ORDERS_KEPT_MAX
+    """ended orders the engine keeps in memory"""
 
 
 class Watched:
@@ -287,7 +290,7 @@ def play(
         inferred=rng.choice((INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE)),
         validate=rng.random() < 0.3, venue_runtime=Watched(runtime, checked), observer=checked,
         cuts=[rng.randrange(len(tape.rows)) for _ in range(3)],
-        model=model, faults=broken, repeats=True, journal=journal,
+        model=model, faults=broken, repeats=True, journal=journal, orders_kept_max=terms.kept,
     )  # fmt: skip
     played = Played(world, tape, shorting, _fund(rng, world, k))
     held.append(played)

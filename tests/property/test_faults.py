@@ -10,8 +10,9 @@ from sessions import Played, Terms, play
 
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import FillStatus, OrderStatus
+from execsim.engine.fold import KEEP_ALL, fold
 from execsim.testing.audit import audit
-from execsim.testing.refold import refold
+from execsim.testing.refold import differences, refold
 
 BROKEN = Terms(faults=True)
 
@@ -44,6 +45,22 @@ def test_whatever_goes_wrong_the_books_balance(seed: int) -> None:
     """No order lost, no fill twice, money conserved; at the end the books are drained and no reservation is left."""
     note(f"replay: PYTHONPATH=tests/property .venv/bin/python -c 'from test_faults import *; replayed({seed})'")
     replayed(seed)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=100, deadline=None, derandomize=True, print_blob=True)
+def test_the_books_balance_when_ended_orders_leave_memory_at_once(seed: int) -> None:
+    """With two orders kept: what is left agrees with the venue, all money does, and so does the fold with as little memory.
+    That of all orders knows at least as much."""
+    played = play(seed, Terms(faults=True, kept=2))
+    engine, rows = played.world.engine, played.world.rows.read()
+    wrong = audit(engine, {"sim": played.world.venue}, played.deposits)
+    assert not wrong, wrong
+    assert engine.order_tracker.tracked > 2
+    instruments, opening = {inst.market: inst for inst in played.world.instruments}, engine.opening
+    for kept in (2, KEEP_ALL):
+        retold = differences(engine, fold(rows, instruments, opening, orders_kept_max=kept))
+        assert not retold, f"{kept} kept: {retold}"
 
 
 def test_the_sessions_reach_what_they_are_about() -> None:

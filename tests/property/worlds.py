@@ -15,6 +15,7 @@ from execsim.core.instrument import Asset, Instrument, InstrumentKind
 from execsim.core.units import Grid
 from execsim.engine import EngineConfig, ExecutionEngine, RetryConfig, RouteConfig
 from execsim.engine.throttle import RateLimiterConfig
+from execsim.engine.track import ORDERS_KEPT_MAX
 from execsim.exchange import (
     ConstantLatency,
     Exchange,
@@ -155,6 +156,7 @@ class World:
         faults: Iterable[tuple[Pack, Schedule]] = (),
         repeats: bool = False,
         journal: Journal | None = None,
+        orders_kept_max: int = ORDERS_KEPT_MAX,
     ) -> None:
         self.runtime, self.tape = runtime, tape
         self.rows = MemoryJournal()
@@ -175,7 +177,9 @@ class World:
         self.exchange.start()
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
         calls = RouteConfig() if repeats else RouteConfig(retry=RetryConfig(attempts_max=1))
-        config = EngineConfig(rate_limits=limits, enable_validation=validate, calls=calls)
+        config = EngineConfig(
+            rate_limits=limits, enable_validation=validate, calls=calls, orders_kept_max=orders_kept_max
+        )
         self.engine = ExecutionEngine(config, runtime, journal or self.rows)
         self.engine.register_adapter(self.venue)
         names = [i.market for i in instruments]

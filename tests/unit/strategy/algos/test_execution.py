@@ -314,6 +314,25 @@ def test_an_ended_child_that_cannot_be_asked_about_keeps_its_lots(rig: Rig) -> N
     rig.run(algo.cancel())
 
 
+def test_a_count_of_fills_is_believed_before_the_fills_are_named(rig: Rig) -> None:
+    """The venue says 4 are filled and cannot list them yet: those lots are not free."""
+    algo = twap(rig, size=10, seconds=60, slices=1, tactics=Tactics(style=Style.PASSIVE, reprice_ns=5 * NS_PER_S))
+    rig.until(1)
+    venue, sink = rig.venue, rig.venue._sink
+    venue._sink = lambda event: None
+    venue.fill(rig.orders[0].id, 4)
+    booked = venue._booked[rig.orders[0].id]
+    hidden, booked.fills = booked.fills, []
+    rig.books.set_top("rain", 49, 52)
+    rig.until(30)
+    assert rig.orders[0].status is OrderStatus.CANCELLED
+    assert (len(rig.orders), algo.open_lots) == (1, 10)
+    booked.fills, venue._sink = hidden, sink
+    rig.until(59)
+    assert (algo.done_lots, [order.size_lots for order in rig.orders]) == (4, [10, 6])
+    rig.run(algo.cancel())
+
+
 def test_a_voided_fill_is_traded_again(rig: Rig) -> None:
     algo = twap(rig, size=20, seconds=60, slices=1, tactics=PASSIVE)
     rig.until(1)

@@ -246,6 +246,22 @@ def test_a_silent_venue_keeps_its_lots_until_it_is_sure() -> None:
     assert rig.orders[0].filled_lots == 0
 
 
+def test_a_venue_with_a_lost_order_gets_no_other_however_cheap_it_is() -> None:
+    rig = two()
+    full(rig)
+    depth(rig, a=[(52, 10)], b=[(50, 30)])
+    silent = rig.venues["vb"]
+    silent.answers.append(Silence())
+    answering, silent.get_order_status = silent.get_order_status, _unanswered  # type: ignore[method-assign,assignment]
+    algo = start_router(rig.ctx, ["a", "b"], "buy", 80)
+    rig.at(3, lambda: depth(rig, a=[(52, 11)], b=[(49, 500)]))
+    rig.until(30)
+    assert sent(rig) == [("b", 50, 30), ("a", 52, 10), ("a", 52, 11)]
+    silent.get_order_status = answering  # type: ignore[method-assign]
+    assert rig.run(algo.wait()).state is State.DONE
+    assert sent(rig)[-1][0] == "b"
+
+
 def test_a_silent_venue_that_traded_after_all_is_not_traded_again() -> None:
     rig = two()
     rig.venues["va"]._fills = "full"
