@@ -1,7 +1,7 @@
 """The append-only record of a run, in SQLite or as its digest only; and of a session in wall time, to be replayed."""
 
 from execsim.journal.canonical import canonical_json, digest_of
-from execsim.journal.carry import carry
+from execsim.journal.carry import carry, recorded
 from execsim.journal.digest import HashJournal
 from execsim.journal.reader import discard, opened, read
 from execsim.journal.replay import ENDED, ReplayJournal
@@ -25,5 +25,6 @@ __all__ = [
     "discard",
     "opened",
     "read",
+    "recorded",
     "state_of",
 ]

@@ -15,7 +15,17 @@ from execsim import plugins
 from execsim.core.errors import ConfigError, JournalError, VenueNotSupported
 from execsim.core.order import VenueId
 from execsim.engine.watch import kill_file_of
-from execsim.journal import ENDED, HashJournal, ReplayJournal, SessionRecord, SqliteJournal, carry, count_inputs
+from execsim.journal import (
+    ENDED,
+    HashJournal,
+    ReplayJournal,
+    SessionRecord,
+    SqliteJournal,
+    carry,
+    count_inputs,
+    discard,
+    recorded,
+)
 from execsim.net import LinesTransport
 from execsim.observe.publish import Publisher
 from execsim.ports import DeskClock, Diverged, Input, Journal, LiveVenue, Runtime, SessionLog, Transport, VenueConfig
@@ -100,11 +110,13 @@ def run_session(
     on_progress: Callable[[Progress], None] | None = None,
     recover: bool = False,
     say: Callable[[str], None] = lambda sentence: None,
+    wrap: Callable[[LiveVenue, Journal], LiveVenue] = lambda venue, journal: venue,
 ) -> Ended:
     """Trade a scenario's strategy at an exchange until its data end, for `for_s` real seconds, or until Ctrl-C.
 
     The run's clock is the exchange's. `out` receives journal.sqlite, which must not exist; with `recover` it must, and the
-    session takes up where it ends: `say` is told the plan. `seed`: a fresh one if None.
+    session takes up where it ends: `say` is told the plan. `seed`: a fresh one if None. `wrap`: what stands between the engine
+    and each adapter (tests that let a session die at a chosen moment).
     Errors: ExecError; an exception of the user's strategy passes through after every order was cancelled.
     """
     scenario = model.anchored(scenario, folder)
@@ -112,7 +124,7 @@ def run_session(
         raise ConfigError("a session in wall time keeps a journal", "name a directory: --out DIR (or journal.mode=off)")
     clock = ask_clock(scenario, address)
     asked_ns = time.monotonic_ns()
-    journal, log, carried = _journal(mode, out, recover)
+    journal, log, carried = _journal(mode, out, recover, say)
     try:
         seed = int.from_bytes(os.urandom(SEED_BITS // 8)) if seed is None else seed
         item = Recorded(
@@ -128,7 +140,9 @@ def run_session(
             runtime.hear_signal(number, INTERRUPT)
         runtime.hear_signal(signal.SIGUSR1, KILL, b"signal SIGUSR1")
         transport = SessionTransport(runtime, address.transport())
-        venues = connect(scenario, address.dialect, address.account, transport, runtime)
+        venues = [
+            wrap(venue, journal) for venue in connect(scenario, address.dialect, address.account, transport, runtime)
+        ]
         line, kill_file = Line(transport, venues, clock.speed), Path(item.kill_file) if item.kill_file else None
         session = Session(
             scenario, name, folder, runtime, journal, line, for_s, kill_file, watch, on_progress, carried, say
@@ -148,7 +162,7 @@ def run_session(
 
 
 def _journal(
-    mode: Literal["full", "batched", "off"], out: Path | None, recover: bool
+    mode: Literal["full", "batched", "off"], out: Path | None, recover: bool, say: Callable[[str], None]
 ) -> tuple[Journal, SessionLog | None, Carried | None]:
     if out is None or mode == "off":
         if recover:
@@ -156,6 +170,10 @@ def _journal(
         return HashJournal(), None, None
     path = out / JOURNAL
     carried = None
+    if recover and not recorded(path):
+        say("the journal holds nothing: a session that never began is begun anew")
+        discard(path)
+        recover = False
     if recover:
         carry(path, (ENDED, SCENARIO, SESSION))
     elif path.exists():

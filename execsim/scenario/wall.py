@@ -129,6 +129,7 @@ class Session:
         self._on_progress = on_progress
         self._end: Pending[str] = runtime.pending("the end of the session")
         self._error: Exception | None = None
+        self._task: Task | None = None
         self._notes: list[str] = []
         self._left: list[Order] = []
         self._began_s = time.perf_counter()
@@ -152,7 +153,7 @@ class Session:
                     await go()
             await self._begin()
             besides = await self._start_besides()
-            strategy = runtime.spawn(
+            strategy = self._task = runtime.spawn(
                 Guarded(self._strategy(self._context), self._strategy_ended), "strategy", daemon=True
             )
             if self._for_s is not None:
@@ -267,6 +268,8 @@ class Session:
         finally:
             engine, runtime = self._engine, self._runtime
             self._feed.books.end()
+            if self._task is not None:
+                self._task.cancel()  # nothing new is placed while everything is cancelled
             if why in ENDINGS:
                 engine.kill(why)  # the strategy may not place anything new
             until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
