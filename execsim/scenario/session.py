@@ -115,8 +115,8 @@ def run_session(
     """Trade a scenario's strategy at an exchange until its data end, for `for_s` real seconds, or until Ctrl-C.
 
     The run's clock is the exchange's. `out` receives journal.sqlite, which must not exist; with `recover` it must, and the
-    session takes up where it ends: `say` is told the plan. `seed`: a fresh one if None. `wrap`: what stands between the engine
-    and each adapter (tests that let a session die at a chosen moment).
+    session takes up where it ends: `say` is told the plan. `seed`: a fresh one if None. `wrap`: what stands between the
+    engine and each adapter (for tests that let a session die at a chosen moment).
     Errors: ExecError; an exception of the user's strategy passes through after every order was cancelled.
     """
     scenario = model.anchored(scenario, folder)

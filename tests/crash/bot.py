@@ -1,4 +1,4 @@
-"""Trades without a pause: rests, takes, amends, cancels, in batches and alone. A new session goes on where it finds itself."""
+"""Trades without a pause: rests, takes, amends, cancels. A new session goes on where it finds itself."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ def main(kills: int, seed: int) -> int:
                     if wrong:
                         print("\n".join(wrong[:20]))
                         print(
-                            f"after {number} kills; replay: uv run python {Path(__file__).name} --kills {number} --seed {seed}"
+                            f"after {number} kills; again: python tests/crash/kills.py --kills {number} --seed {seed}"
                         )
                         return 1
         except ExecError as error:
