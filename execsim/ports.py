@@ -250,6 +250,14 @@ class SigningWatch(Protocol):
 
 
 @runtime_checkable
+class ReconnectWatch(Protocol):
+    """What an adapter that keeps a connection offers besides: how often it was lost and made again."""
+
+    def watch_reconnects(self, report: Callable[[], None]) -> None:
+        """Register who hears that a stream which was lost is back."""
+
+
+@runtime_checkable
 class QueueWatch(Protocol):
     """What a simulated venue offers besides: news of an order's place in its queue (`QueueMoved` events)."""
 

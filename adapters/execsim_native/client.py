@@ -65,6 +65,8 @@ class NativeVenue:
         self._sink: EventSink | None = None
         self._stream: AccountStream | None = None
         self._tasks: list[Task] = []
+        self.reconnected: Callable[[], None] = lambda: None
+        """called by the streams below: one that was lost is back"""
 
     # ---------------------------------------------------------------- connecting
     async def start(self) -> None:
@@ -204,7 +206,7 @@ class NativeVenue:
         except ExecError:
             return False
 
-    # ---------------------------------------------------------------- TokenDesk, QueueWatch, and what a tester asks
+    # ---------------------------------------------------------------- TokenDesk, the Watches, and what a tester asks
     async def split_tokens(self, market: str, lots: int) -> None:
         await self._ask("split", wire.Sets(market, lots))
 
@@ -226,6 +228,9 @@ class NativeVenue:
             await self._ask("watch_queue", wire.WatchQueue(order_id, percent))
         except ExecError as error:
             log.warning("%s: no queue positions of %s: %s", self._venue_id, order_id, error)
+
+    def watch_reconnects(self, report: Callable[[], None]) -> None:
+        self.reconnected = report
 
     async def market_states(self) -> tuple[MarketState, ...]:
         """Every market as the venue sees it now."""

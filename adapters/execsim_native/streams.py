@@ -138,6 +138,7 @@ class AccountStream:
         assert self._opened is not None
         if self._behind:
             await self._resync(self._memory)
+            self._venue.reconnected()
         else:
             states = await self._venue.market_states()
             now_ns = (await self._venue.hello()).clock.now_ns
@@ -201,6 +202,7 @@ class MarketStream:
         if frame.kind == wire.OPENED:
             if self._dark:
                 self._dark = False
+                self._venue.reconnected()
                 for market in self._markets:
                     self._sink.on_gap(market, frame.fields.get("now_ns", 0), False)
             return True

@@ -49,6 +49,10 @@ def command(
     for_s: Annotated[
         int | None, typer.Option("--for", metavar="SECONDS", min=1, help="--native: end after so many real seconds")
     ] = None,
+    recover: Annotated[
+        bool,
+        typer.Option("--recover", help="--native: take up the journal in --out where it ends, print the plan first"),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failing strategy")] = False,
     metrics_port: MetricsPort = None,
     metrics_ws: MetricsWs = None,
@@ -65,11 +69,25 @@ def command(
     checked = model.load(path, seed, settings, replace_strategy=strategy is not None)
     if for_s is not None and native is None:
         raise ConfigError("--for is for sessions in wall time", "add --native HOST:PORT, or leave it out")
+    if recover and native is None:
+        raise ConfigError("--recover is for sessions in wall time", "add --native HOST:PORT, or leave it out")
     with logging_as(log_level, log_format), watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch:
         if native is not None:
             mode = checked.journal.mode if any(item.startswith("journal") for item in settings) else "full"
             trade(
-                checked, path, native, account, out, mode, seed, for_s, watch, as_json=as_json, quiet=quiet, debug=debug
+                checked,
+                path,
+                native,
+                account,
+                out,
+                mode,
+                seed,
+                for_s,
+                watch,
+                recover=recover,
+                as_json=as_json,
+                quiet=quiet,
+                debug=debug,
             )
             return
         with nullcontext() if out is None else staged(out) as folder:

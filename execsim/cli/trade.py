@@ -31,6 +31,7 @@ def trade(
     for_s: int | None,
     watch: Publisher | None,
     *,
+    recover: bool,
     as_json: bool,
     quiet: bool,
     debug: bool,
@@ -51,6 +52,7 @@ def trade(
             ended = run_session(
                 scenario, path.stem, path.parent, address,
                 out=out, mode=mode, seed=seed, for_s=for_s, watch=watch, on_progress=show,
+                recover=recover, say=lambda sentence: print(f"execsim: recovery: {sentence}", file=sys.stderr),
             )  # fmt: skip
     except KeyboardInterrupt:
         print("execsim: interrupted twice: orders may still be open", file=sys.stderr)

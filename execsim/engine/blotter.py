@@ -20,6 +20,8 @@ from execsim.engine.breaker import BreakerState
 from execsim.engine.commit import Committer
 from execsim.engine.metrics import (
     ACK_FILL,
+    BREAKER_LEVELS,
+    BREAKER_STATE,
     CANCELLED,
     EXPIRED,
     FILLED,
@@ -27,6 +29,7 @@ from execsim.engine.metrics import (
     PLACED,
     RATE_LIMIT_HITS,
     REJECTED,
+    RETRIES,
     RISK_REJECTIONS,
     SEND_ACK,
     THROTTLE,
@@ -418,13 +421,15 @@ class Blotter:
 
     def breaker(self, venue: str, state: BreakerState, reason: str) -> None:
         """A venue's circuit breaker opened or closed."""
-        log.warning("%s: circuit breaker %s: %s", venue, state, reason)
+        log.warning("%s: circuit breaker %s: %s", venue, state, reason, extra={"venue": venue})
+        self._metrics.gauge(BREAKER_STATE, (venue,), BREAKER_LEVELS[state])
         self.write("breaker", "", {"venue": venue, "state": state.value, "reason": reason})
 
     def repeated(self, entry: Entry, call: str, attempt: int, error: ExecError) -> None:
         """A call that surely had no effect will be made again."""
         if error.is_rate_limit:
             self._metrics.add(RATE_LIMIT_HITS, entry.labels)
+        self._metrics.add(RETRIES, entry.labels)
         self.write("retry", entry.order.id, {"call": call, "attempt": attempt, "reason": error.message})
 
     def close(self, market: str, payoff_i: int, final: bool) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from execsim.core.order import Order
+from execsim.engine.breaker import BreakerState
 from execsim.engine.histogram import LATENCY as LATENCY_SCALE
 from execsim.engine.histogram import Buckets, Distribution, Histogram
 from execsim.engine.series import OwnSeries
@@ -53,6 +54,9 @@ OPEN_ORDERS: Final = "exec.open_orders"
 UNKNOWN_ORDERS: Final = "exec.unknown_orders"
 LATENCY: Final = "exec.latency_ms"
 
+BREAKER_LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.PROBING: 1, BreakerState.OPEN: 1}
+"""Orders pass, or do not: whether a health check is under way is no matter."""
+
 VALIDATE: Final = "validate"
 RISK: Final = "risk"
 THROTTLE: Final = "throttle"
@@ -85,8 +89,8 @@ CATALOGUE: Final = {
             RATE_LIMIT_HITS, _COUNTER, "requests that waited for our own limiter, or were refused by anybody's", "requests"
         ),
         Metric(RETRIES, _COUNTER, "calls to a venue that were tried again", "requests"),
-        Metric(RECONNECTS, _COUNTER, "connections to a venue that were opened again", "connections", _VENUE),
-        Metric(BREAKER_STATE, _GAUGE, "circuit breaker of a venue: 0 closed, 1 half open, 2 open", "state", _VENUE),
+        Metric(RECONNECTS, _COUNTER, "streams from a venue that were lost and are back", "streams", _VENUE),
+        Metric(BREAKER_STATE, _GAUGE, "circuit breaker of a venue: 0 closed, 1 open (no order passes)", "state", _VENUE),
         Metric(OPEN_ORDERS, _GAUGE, "orders that may still trade", "orders"),
         Metric(UNKNOWN_ORDERS, _GAUGE, "open orders of which nobody has said what became of them", "orders"),
         Metric(

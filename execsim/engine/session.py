@@ -37,7 +37,7 @@ from execsim.engine.guard import Guard
 from execsim.engine.halt import Halt, Halts
 from execsim.engine.inbox import Inbox
 from execsim.engine.inquiry import Inquiry, InquiryConfig
-from execsim.engine.metrics import Metrics
+from execsim.engine.metrics import BREAKER_LEVELS, BREAKER_STATE, RECONNECTS, Metrics
 from execsim.engine.notes import MARKET, OPENING, Opening, market_text
 from execsim.engine.pipeline import Pipeline
 from execsim.engine.portfolio import Portfolio
@@ -53,7 +53,16 @@ from execsim.engine.track import ORDERS_KEPT_MAX, Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
 from execsim.engine.watch import watch_kill_file, watch_risk
-from execsim.ports import BookView, Journal, OrderArchive, QueueWatch, Runtime, SigningWatch, VenueAdapter
+from execsim.ports import (
+    BookView,
+    Journal,
+    OrderArchive,
+    QueueWatch,
+    ReconnectWatch,
+    Runtime,
+    SigningWatch,
+    VenueAdapter,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,9 @@ class ExecutionEngine:
         adapter.events(partial(self.inbox.hear, venue))
         if isinstance(adapter, SigningWatch):
             adapter.watch_signing(self.blotter.stopwatch.signed)
+        if isinstance(adapter, ReconnectWatch):
+            adapter.watch_reconnects(partial(self.metrics.count, RECONNECTS, (venue,)))
+        self.metrics.gauge(BREAKER_STATE, (venue,), BREAKER_LEVELS[self._dispatch.routes[venue].breaker.state])
 
     def deposit(self, asset: Asset, units: int) -> None:
         """Money the account begins with (or gets from outside); no PnL. The journal keeps it."""

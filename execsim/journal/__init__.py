@@ -1,6 +1,7 @@
 """The append-only record of a run, in SQLite or as its digest only; and of a session in wall time, to be replayed."""
 
 from execsim.journal.canonical import canonical_json, digest_of
+from execsim.journal.carry import carry, recorded
 from execsim.journal.digest import HashJournal
 from execsim.journal.reader import discard, opened, read
 from execsim.journal.replay import ENDED, ReplayJournal
@@ -18,10 +19,12 @@ __all__ = [
     "SessionRecord",
     "SqliteJournal",
     "canonical_json",
+    "carry",
     "count_inputs",
     "digest_of",
     "discard",
     "opened",
     "read",
+    "recorded",
     "state_of",
 ]

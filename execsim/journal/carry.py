@@ -42,10 +42,24 @@ def carry(path: Path, forget: tuple[str, ...] = ()) -> Path:
     return old
 
 
+def recorded(path: Path) -> bool:
+    """Whether a journal is there, or waits to take its place, and holds any row: one whose process was killed at its first
+    breath does not. Errors: JournalError."""
+    found = path if path.exists() else Path(f"{path}{FRESH}")
+    if not found.exists():
+        raise JournalError(str(path), "no such journal: there is nothing to recover")
+    try:
+        with closing(sqlite3.connect(found, isolation_level=None)) as db:
+            if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                return False
+            return db.execute("SELECT 1 FROM events LIMIT 1").fetchone() is not None
+    except sqlite3.Error as error:
+        raise JournalError(str(path), f"is no execsim journal: {error}") from error
+
+
 def _copy(path: Path, fresh: Path, forget: tuple[str, ...]) -> None:
-    """Errors: sqlite3.Error, also for a file that is no journal."""
+    """Errors: sqlite3.Error."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("SELECT count(*) FROM events").fetchone()
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.execute("PRAGMA journal_mode=DELETE")
         db.execute("VACUUM INTO ?", (str(fresh),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ class ReplayJournal:
     difference; JournalError when the file is no journal of a session.
     """
 
-    def __init__(self, path: Path, *, durable: bool, whole: bool) -> None:
+    def __init__(self, path: Path, *, durable: bool, whole: bool, carried: int = 0) -> None:
         self.inputs_total = count_inputs(path)
         self.rows = 0
         self.outputs = 0
@@ -40,6 +41,9 @@ class ReplayJournal:
         self._state = hashlib.sha256()
         self._rows: Iterator[JournalRow] = read(path)
         self._outputs: Iterator[Output] = outputs(path)
+        for row in islice(self._rows, carried):
+            self._state.update(self._line(row))
+            self.rows += 1
 
     def recorded_inputs(self) -> Iterator[Input]:
         return inputs(self._path)

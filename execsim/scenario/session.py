@@ -15,14 +15,25 @@ from execsim import plugins
 from execsim.core.errors import ConfigError, JournalError, VenueNotSupported
 from execsim.core.order import VenueId
 from execsim.engine.watch import kill_file_of
-from execsim.journal import ENDED, HashJournal, ReplayJournal, SessionRecord, SqliteJournal, count_inputs
+from execsim.journal import (
+    ENDED,
+    HashJournal,
+    ReplayJournal,
+    SessionRecord,
+    SqliteJournal,
+    carry,
+    count_inputs,
+    discard,
+    recorded,
+)
 from execsim.net import LinesTransport
 from execsim.observe.publish import Publisher
 from execsim.ports import DeskClock, Diverged, Input, Journal, LiveVenue, Runtime, SessionLog, Transport, VenueConfig
 from execsim.report.explain import JOURNAL
 from execsim.runtime import ReplayRuntime, SessionTransport, WallRuntime
 from execsim.scenario import model
-from execsim.scenario.recorded import Recorded, changes, files_of, read_notes, versions, write_notes
+from execsim.scenario.carried import Carried, read_carried, take_over
+from execsim.scenario.recorded import SCENARIO, SESSION, Recorded, changes, files_of, read_notes, versions, write_notes
 from execsim.scenario.run import Progress
 from execsim.scenario.wall import INTERRUPT, KILL, METRICS_NS, Ended, Line, Session
 
@@ -97,10 +108,15 @@ def run_session(
     for_s: int | None = None,
     watch: Publisher | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    recover: bool = False,
+    say: Callable[[str], None] = lambda sentence: None,
+    wrap: Callable[[LiveVenue, Journal], LiveVenue] = lambda venue, journal: venue,
 ) -> Ended:
     """Trade a scenario's strategy at an exchange until its data end, for `for_s` real seconds, or until Ctrl-C.
 
-    The run's clock is the exchange's. `out` receives journal.sqlite, which must not exist. `seed`: a fresh one if None.
+    The run's clock is the exchange's. `out` receives journal.sqlite, which must not exist; with `recover` it must, and the
+    session takes up where it ends: `say` is told the plan. `seed`: a fresh one if None. `wrap`: what stands between the
+    engine and each adapter (for tests that let a session die at a chosen moment).
     Errors: ExecError; an exception of the user's strategy passes through after every order was cancelled.
     """
     scenario = model.anchored(scenario, folder)
@@ -108,7 +124,7 @@ def run_session(
         raise ConfigError("a session in wall time keeps a journal", "name a directory: --out DIR (or journal.mode=off)")
     clock = ask_clock(scenario, address)
     asked_ns = time.monotonic_ns()
-    journal, log = _journal(mode, out)
+    journal, log, carried = _journal(mode, out, recover, say)
     try:
         seed = int.from_bytes(os.urandom(SEED_BITS // 8)) if seed is None else seed
         item = Recorded(
@@ -124,9 +140,13 @@ def run_session(
             runtime.hear_signal(number, INTERRUPT)
         runtime.hear_signal(signal.SIGUSR1, KILL, b"signal SIGUSR1")
         transport = SessionTransport(runtime, address.transport())
-        venues = connect(scenario, address.dialect, address.account, transport, runtime)
+        venues = [
+            wrap(venue, journal) for venue in connect(scenario, address.dialect, address.account, transport, runtime)
+        ]
         line, kill_file = Line(transport, venues, clock.speed), Path(item.kill_file) if item.kill_file else None
-        session = Session(scenario, name, folder, runtime, journal, line, for_s, kill_file, watch, on_progress)
+        session = Session(
+            scenario, name, folder, runtime, journal, line, for_s, kill_file, watch, on_progress, carried, say
+        )  # fmt: skip
         try:
             ended = runtime.run(main=session.main())
         except BaseException as error:
@@ -141,15 +161,29 @@ def run_session(
         journal.close()
 
 
-def _journal(mode: Literal["full", "batched", "off"], out: Path | None) -> tuple[Journal, SessionLog | None]:
+def _journal(
+    mode: Literal["full", "batched", "off"], out: Path | None, recover: bool, say: Callable[[str], None]
+) -> tuple[Journal, SessionLog | None, Carried | None]:
     if out is None or mode == "off":
-        return HashJournal(), None
+        if recover:
+            raise ConfigError("nothing to recover from without a journal", "name its directory: --out DIR --recover")
+        return HashJournal(), None, None
     path = out / JOURNAL
-    if path.exists():
+    carried = None
+    if recover and not recorded(path):
+        say("the journal holds nothing: a session that never began is begun anew")
+        discard(path)
+        recover = False
+    if recover:
+        carry(path, (ENDED, SCENARIO, SESSION))
+    elif path.exists():
         what = "holds the record of another session, which is never overwritten"
-        raise JournalError(str(path), f"{what}; name another directory")
-    journal = SqliteJournal(path, mode)
-    return journal, SessionRecord(journal)
+        raise JournalError(str(path), f"{what}; name another directory, or take it up with --recover")
+    journal = SqliteJournal(path, mode, append=recover)
+    log = SessionRecord(journal)
+    if recover:
+        carried = take_over(path, journal)
+    return journal, log, carried
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +214,17 @@ def replay_session(path: Path) -> Replayed:
     """
     count_inputs(path)  # says what a backtest's journal is missing before anything else can
     item, scenario, ended = read_notes(path)
-    journal = ReplayJournal(path, durable=item.durable, whole=bool(ended))
+    carried = read_carried(path)
+    before = 0 if carried is None else carried.rows
+    journal = ReplayJournal(path, durable=item.durable, whole=bool(ended), carried=before)
     runtime = ReplayRuntime(journal.recorded_inputs(), journal)
     transport = SessionTransport(runtime, None)
     venues = connect(scenario, item.dialect, item.account, transport, runtime)
     line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
     watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
-    session = Session(scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch)
+    session = Session(
+        scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch, carried=carried
+    )  # fmt: skip
     failure: BaseException | None = None
     difference: Diverged | None = None
     try:

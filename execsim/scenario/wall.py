@@ -29,6 +29,7 @@ from execsim.runtime.stepper import Stepper
 from execsim.runtime.sync import Guarded
 from execsim.scenario import model
 from execsim.scenario.build import engine_config, risk_engine, strategy_of
+from execsim.scenario.carried import Carried
 from execsim.scenario.run import Progress
 from execsim.scenario.samples import Samples, pnl_text
 from execsim.scenario.summary import Tally, fills_summary, finals, pnl_summary, position_summary
@@ -48,6 +49,9 @@ SAMPLE_NS: Final = NS_PER_S
 
 DRAIN_NS: Final = 3 * NS_PER_S
 """Time at the end in which answers to the cancels may come; less is taken when nothing is open any more."""
+
+ENDINGS: Final = ("interrupted", "cut short")
+"""Ends after which the strategy may place nothing any more: the engine is killed for them."""
 
 LOOK_NS: Final = 20 * NS_PER_MS
 """How often it is looked whether anything is still open then."""
@@ -108,7 +112,11 @@ class Session:
         kill_file: Path | None = None,
         watch: Publisher | None = None,
         on_progress: Callable[[Progress], None] | None = None,
+        carried: Carried | None = None,
+        say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
+        self._carried = carried
+        self._say = say
         self._kill_files = () if kill_file is None else (kill_file,)
         self._watch = watch
         self._scenario = scenario
@@ -121,6 +129,7 @@ class Session:
         self._on_progress = on_progress
         self._end: Pending[str] = runtime.pending("the end of the session")
         self._error: Exception | None = None
+        self._task: Task | None = None
         self._notes: list[str] = []
         self._left: list[Order] = []
         self._began_s = time.perf_counter()
@@ -142,10 +151,9 @@ class Session:
                 go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
                 if go is not None:
                     await go()
-            for venue in line.venues:
-                self._fund(venue, await venue.balances())
+            await self._begin()
             besides = await self._start_besides()
-            strategy = runtime.spawn(
+            strategy = self._task = runtime.spawn(
                 Guarded(self._strategy(self._context), self._strategy_ended), "strategy", daemon=True
             )
             if self._for_s is not None:
@@ -174,6 +182,11 @@ class Session:
             engine.register_adapter(venue)
         for event in scenario.events:
             engine.declare_event(event.markets)
+        if self._carried is not None:
+            folded = self._carried.fold(engine.view.instruments)
+            engine.restore(folded, self._carried.profit)
+            active = engine.get_active_orders()
+            self._say(f"taken over: {folded.rows} rows, {folded.tracker.tracked} orders, {len(active)} of them active")
         engine.attach_books(self._feed.books)
         names = list(self._instruments)
         engine.set_risk_engine(risk_engine(scenario.risk, self._folder, names))
@@ -183,6 +196,18 @@ class Session:
         self._context = Context(engine, runtime, self._feed.books, name="strategy", params=params, markets=traded)
         self._tally = Tally(engine)
         self._samples = Samples(engine, self._feed.books, list(self._instruments.values()))
+
+    async def _begin(self) -> None:
+        """What the account has: as the venues say, or as the journal of the session before does, compared with them."""
+        if self._carried is None:
+            for venue in self._line.venues:
+                self._fund(venue, await venue.balances())
+            return
+        engine = self._engine
+        for action in await engine.recover():
+            self._say(str(action))
+        if engine.kill_reason in ENDINGS:
+            engine.resume("the session was taken up again")
 
     async def _start_besides(self) -> list[Task]:
         """What runs beside the strategy: samples, metrics, the watch over risk, reconciliation."""
@@ -243,7 +268,9 @@ class Session:
         finally:
             engine, runtime = self._engine, self._runtime
             self._feed.books.end()
-            if why in ("interrupted", "cut short"):
+            if self._task is not None:
+                self._task.cancel()  # nothing new is placed while everything is cancelled
+            if why in ENDINGS:
                 engine.kill(why)  # the strategy may not place anything new
             until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
             await engine.cancel_all()

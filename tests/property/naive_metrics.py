@@ -14,7 +14,7 @@ Labels = tuple[str, str, str]
 
 KINDS = {
     "intent": "orders_placed", "refuse": "orders_rejected", "absent": "orders_rejected", "lapse": "orders_expired",
-    "fill": "fills",
+    "fill": "fills", "retry": "retries",
 }  # fmt: skip
 TOLD = {*KINDS.values(), "orders_filled", "orders_cancelled", "risk_rejections"}
 """Counters that can be told from a journal."""

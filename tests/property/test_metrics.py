@@ -52,5 +52,5 @@ def test_the_sessions_count_everything() -> None:
             seen[stage or row["metric_name"]] += value > 0
     for name in ("placed", "filled", "cancelled", "rejected", "expired"):
         assert seen[f"exec.orders_{name}"] > 5, name
-    for name in ("exec.fills", "send_ack", "ack_fill", "total", "position.size", "strategy.pnl"):
+    for name in ("exec.fills", "exec.retries", "send_ack", "ack_fill", "total", "position.size", "strategy.pnl"):
         assert seen[name] > 5, name

@@ -384,6 +384,8 @@ def test_what_happened_while_the_connection_was_lost_is_told_once() -> None:
 
     async def script(w: Memory) -> None:
         events = heard(w)
+        back: list[int] = []
+        w.adapter.watch_reconnects(lambda: back.append(w.runtime.now_ns()))
         away(w, 2, 6)
         await w.adapter.place_order(order(w, "fills"))
         expire_ns = START_NS + 4 * STEP
@@ -394,6 +396,8 @@ def test_what_happened_while_the_connection_was_lost_is_told_once() -> None:
         await w.runtime.sleep_until(START_NS + 30 * STEP)
         kinds = [type(event).__name__ for event in events]
         assert kinds == ["OrderFilled", "OrderGone", "TickChanged"]
+        assert len(back) == 2  # the account's events and the market data
+        assert min(back) > START_NS + 6 * STEP
         filled, gone, _ = events
         assert isinstance(filled, OrderFilled)
         assert (filled.fill.order_id, filled.fill.lots, filled.done) == ("fills", 6 * SHARE, False)
