@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -15,7 +15,7 @@ from execsim import plugins
 from execsim.core.errors import ConfigError, JournalError, VenueNotSupported
 from execsim.core.order import VenueId
 from execsim.engine.watch import kill_file_of
-from execsim.journal import ENDED, HashJournal, ReplayJournal, SessionRecord, SqliteJournal, count_inputs
+from execsim.journal import ENDED, HashJournal, ReplayJournal, SessionReader, SessionRecord, SqliteJournal
 from execsim.net import LinesTransport
 from execsim.observe.publish import Publisher
 from execsim.ports import DeskClock, Diverged, Input, Journal, LiveVenue, Runtime, SessionLog, Transport, VenueConfig
@@ -178,30 +178,29 @@ def replay_session(path: Path) -> Replayed:
 
     Errors: JournalError when the journal holds no session; ConfigError when its strategy cannot be loaded.
     """
-    count_inputs(path)  # says what a backtest's journal is missing before anything else can
-    item, scenario, ended = read_notes(path)
-    journal = ReplayJournal(path, durable=item.durable, whole=bool(ended))
-    runtime = ReplayRuntime(journal.recorded_inputs(), journal)
-    transport = SessionTransport(runtime, None)
-    venues = connect(scenario, item.dialect, item.account, transport, runtime)
-    line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
-    watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
-    session = Session(scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch)
-    failure: BaseException | None = None
-    difference: Diverged | None = None
-    try:
-        failure = _run_again(runtime, session)
-        if (left := runtime.next_input()) is not None:
-            raise Diverged(f"input {left.number}", left, "the run has ended")
-        if runtime.cut and ended:
-            raise Diverged("the end", f"the session ended: {ended}", "the replay waits for more")
-        journal.check_end()
-    except Diverged as found:
-        difference = found
+    with closing(SessionReader(path)) as recorded:
+        item, scenario, ended = read_notes(recorded)
+        journal = ReplayJournal(recorded, durable=item.durable, whole=bool(ended))
+        runtime = ReplayRuntime(recorded.inputs(), journal)
+        transport = SessionTransport(runtime, None)
+        venues = connect(scenario, item.dialect, item.account, transport, runtime)
+        line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
+        watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
+        session = Session(scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch)
+        failure: BaseException | None = None
+        try:
+            failure = _run_again(runtime, session)
+            if (left := runtime.next_input()) is not None:
+                raise journal.differs(f"input {left.number}", left, "the run has ended")
+            if runtime.cut and ended:
+                raise journal.differs("the end", f"the session ended: {ended}", "the replay waits for more")
+            journal.check_end()
+        except Diverged as found:
+            journal.difference = journal.difference or found
     present = journal.present
     return Replayed(
-        0 if present is None else present.number, journal.inputs_total, journal.outputs, journal.rows, journal.digest(),
-        ended, changes(item), present, difference, failure, journal.beyond,
+        0 if present is None else present.number, recorded.inputs_total, journal.outputs, journal.rows, journal.digest(),
+        ended, changes(item), present, journal.difference, failure, journal.beyond,
     )  # fmt: skip
 
 

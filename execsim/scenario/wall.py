@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from execsim.core.errors import ConfigError
+from execsim.core.errors import ConfigError, ExecError
 from execsim.core.instrument import Instrument
 from execsim.core.order import Order
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
@@ -229,7 +229,10 @@ class Session:
         self._finish("interrupted")
 
     def _strategy_ended(self, _value: object, error: Exception | None) -> bool:
-        if error is not None:
+        late = self._end.done and isinstance(
+            error, ExecError
+        )  # after Ctrl-C its orders are refused: no fault of its own
+        if error is not None and not late:
             self._error = error
             self._finish("the strategy failed")
         return True
