@@ -7,14 +7,16 @@ import re
 import shutil
 import signal
 import sqlite3
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from session_bots import EXECSIM, Exchange, finished, popen, replay, served, wait_for_rows
+from session_bots import Done, Exchange, finished, replay, served, wait_for_rows
 
+from execsim import cli
 from execsim.journal import digest_of, read
 
 
@@ -38,6 +40,21 @@ def session(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Pat
     assert summary["fills"]["count"] > 0
     assert summary["journal_sha256"] == digest_of(read(out / "journal.sqlite"))
     return out
+
+
+@pytest.fixture
+def replay_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """`execsim replay-session` in this process: the same code, without the seconds a new one takes to come up."""
+
+    def call(*args: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["execsim", "replay-session", *map(str, args)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        held = capsys.readouterr()
+        return Done(int(exit.value.code or 0), held.out, held.err)
+
+    return call
 
 
 @pytest.fixture
@@ -84,22 +101,24 @@ def test_a_session_over_the_native_dialect_replays_with_equal_hash(session: Path
         ),
     ],
 )
-def test_a_tampered_journal_shows_the_first_difference(copy: Path, spoil: str, shown: str) -> None:
+def test_a_tampered_journal_shows_the_first_difference(
+    copy: Path, spoil: str, shown: str, replay_here: Callable[..., Done]
+) -> None:
     with closing(sqlite3.connect(copy)) as db:
         assert db.execute(spoil).rowcount == 1
         db.commit()
-    done = replay(copy)
+    done = replay_here(copy)
     assert done.code == 1, done
     assert re.search(shown, done.out, re.DOTALL), done.out
     assert re.search(r"while working on input \d+ \(\w+.*\) at \d+ ns, 2026-01-05 ", done.out)
     assert "got" in done.out
 
 
-def test_the_difference_is_there_for_machines_too(copy: Path) -> None:
+def test_the_difference_is_there_for_machines_too(copy: Path, replay_here: Callable[..., Done]) -> None:
     with closing(sqlite3.connect(copy)) as db:
         db.execute("UPDATE events SET kind = 'else' WHERE seq = 3")
         db.commit()
-    done = replay(copy, "--json")
+    done = replay_here(copy, "--json")
     told = json.loads(done.out)
     assert (done.code, told["equal"], told["rows"]) == (1, False, 2)
     assert told["difference"]["what"] == "row 3"
@@ -107,11 +126,13 @@ def test_the_difference_is_there_for_machines_too(copy: Path) -> None:
     assert told["difference"]["got"]["seq"] == 3
 
 
-def test_a_strategy_that_changed_since_is_named(copy: Path, exchange: Exchange) -> None:
+def test_a_strategy_that_changed_since_is_named(
+    copy: Path, exchange: Exchange, replay_here: Callable[..., Done]
+) -> None:
     before = exchange.strategy.read_text()
     try:
         exchange.strategy.write_text(before.replace('"0.47"', '"0.46"'))
-        done = replay(copy)
+        done = replay_here(copy)
     finally:
         exchange.strategy.write_text(before)
     assert done.code == 1
@@ -119,14 +140,16 @@ def test_a_strategy_that_changed_since_is_named(copy: Path, exchange: Exchange) 
     assert "differs at" in done.out
 
 
-def test_a_killed_session_replays_up_to_its_last_commit(exchange: Exchange, tmp_path: Path) -> None:
+def test_a_killed_session_replays_up_to_its_last_commit(
+    exchange: Exchange, tmp_path: Path, replay_here: Callable[..., Done]
+) -> None:
     out = tmp_path / "killed"
     process = exchange.begin(out, "--quiet")
     wait_for_rows(out / "journal.sqlite", 30, process)
     process.send_signal(signal.SIGKILL)
     assert finished(process).code == -signal.SIGKILL
     rows = list(read(out / "journal.sqlite"))
-    done = replay(out)
+    done = replay_here(out)
     assert done.code == 0, done
     assert f"{len(rows)} rows, sha256 {digest_of(rows)}" in done.out
     assert "the session was killed" in done.out
@@ -134,7 +157,12 @@ def test_a_killed_session_replays_up_to_its_last_commit(exchange: Exchange, tmp_
 
 @pytest.mark.parametrize(("number", "environ"), [(signal.SIGINT, {"NAIVE": "1"}), (signal.SIGTERM, {})])
 def test_ctrl_c_cancels_all_and_says_what_is_left(
-    exchange: Exchange, tmp_path: Path, number: int, environ: dict[str, str]
+    exchange: Exchange,
+    tmp_path: Path,
+    number: int,
+    environ: dict[str, str],
+    replay_here: Callable[..., Done],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / f"interrupted-{number:d}"
     process = exchange.begin(out, "--quiet", "--json", **environ)
@@ -145,11 +173,15 @@ def test_ctrl_c_cancels_all_and_says_what_is_left(
     assert (done.code, summary["ended"], summary["left"]) == (0, "interrupted", [])
     kinds = [row.kind for row in read(out / "journal.sqlite")]
     assert "kill" in kinds
-    again = finished(popen([*EXECSIM, "replay-session", str(out)], environ))
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    again = replay_here(out)
     assert again.out.startswith("equal: "), again
 
 
-def test_a_failing_strategy_leaves_no_orders_and_fails_again(exchange: Exchange, tmp_path: Path) -> None:
+def test_a_failing_strategy_leaves_no_orders_and_fails_again(
+    exchange: Exchange, tmp_path: Path, replay_here: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "failing"
     done = exchange.run(out, "--quiet", FAIL_AT="4")
     assert done.code == 2
@@ -157,7 +189,8 @@ def test_a_failing_strategy_leaves_no_orders_and_fails_again(exchange: Exchange,
     rows = list(read(out / "journal.sqlite"))
     resting = {row.order_id for row in rows if row.kind == "ack"}
     assert resting <= {row.order_id for row in rows if row.kind in ("gone", "fill", "lapse")}
-    again = finished(popen([*EXECSIM, "replay-session", str(out)], {"FAIL_AT": "4"}))
+    monkeypatch.setenv("FAIL_AT", "4")
+    again = replay_here(out)
     assert again.out.startswith("equal: "), again
 
 
@@ -174,7 +207,7 @@ def switched(exchange: Exchange, tmp_path: Path) -> Iterator[Path]:
     assert done.code == 0, done.err
 
 
-def test_the_kill_file_of_a_session_is_an_input(switched: Path) -> None:
+def test_the_kill_file_of_a_session_is_an_input(switched: Path, replay_here: Callable[..., Done]) -> None:
     for _ in range(600):
         kills = [row for row in read(switched / "journal.sqlite") if row.kind == "kill"]
         if kills:
@@ -182,7 +215,7 @@ def test_the_kill_file_of_a_session_is_an_input(switched: Path) -> None:
         time.sleep(0.05)
     assert "enough" in kills[0].body["reason"]
     (switched / "kill").unlink()
-    done = replay(switched)  # the session still runs: what is on disk replays
+    done = replay_here(switched)  # the session still runs: what is on disk replays
     assert done.out.startswith("equal: "), done
 
 
