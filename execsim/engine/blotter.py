@@ -254,6 +254,9 @@ class Blotter:
             return self.filled_late(order.instrument.market, fill, done)
         if fill.id in entry.fills:
             self._known_fill(entry, fill)
+            if done and order.is_active and not order.voided_lots:
+                # the last part was heard of before anybody said that it was the last
+                self._move(entry, E.DONE, "done", {})
             return False
         if fill.status is FillStatus.VOIDED:
             # heard of for the first time when it has already failed: booked and undone, so that its lots are known as gone

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from execsim.core.errors import ConfigError
+from execsim.core.errors import ConfigError, ExecError
 from execsim.core.instrument import Instrument
 from execsim.core.order import Order
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
@@ -138,36 +138,46 @@ class Session:
     async def main(self) -> Ended:
         """Errors: ExecError when the venue cannot be reached or does not trade the scenario's markets; what a task the
         strategy spawned raised."""
+        try:
+            ended = await self._trade()
+        except GeneratorExit:  # a replay whose inputs are used up drops its tasks: nobody is left to say goodbye to
+            raise
+        except BaseException:
+            await self._hang_up()
+            raise
+        await self._hang_up()
+        return ended
+
+    async def _trade(self) -> Ended:
         runtime, line = self._runtime, self._line
         start_ns = runtime.now_ns()
-        try:
-            for venue in line.venues:
-                await venue.start()
-            self._join()
-            keeper = runtime.spawn(self._keep(), "session")
-            for venue in line.venues:
-                venue.feed(self._feed)
-            for venue in line.venues:
-                go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
-                if go is not None:
-                    await go()
-            await self._begin()
-            besides = await self._start_besides()
-            strategy = self._task = runtime.spawn(
-                Guarded(self._strategy(self._context), self._strategy_ended), "strategy", daemon=True
-            )
-            if self._for_s is not None:
-                runtime.call_at(runtime.now_ns() + self._for_s * line.speed * NS_PER_S, self._finish, "time is up")
-            await keeper.join()
-            for task in (strategy, *besides):
-                task.cancel()
-            await strategy.join()
-            ended = self._ended(start_ns, await self._end)
-        finally:
-            for venue in reversed(line.venues):
-                await venue.aclose()
-            await line.transport.aclose()
-        return ended
+        for venue in line.venues:
+            await venue.start()
+        self._join()
+        keeper = runtime.spawn(self._keep(), "session")
+        for venue in line.venues:
+            venue.feed(self._feed)
+        for venue in line.venues:
+            go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
+            if go is not None:
+                await go()
+        await self._begin()
+        besides = await self._start_besides()
+        strategy = self._task = runtime.spawn(
+            Guarded(self._strategy(self._context), self._strategy_ended), "strategy", daemon=True
+        )
+        if self._for_s is not None:
+            runtime.call_at(runtime.now_ns() + self._for_s * line.speed * NS_PER_S, self._finish, "time is up")
+        await keeper.join()
+        for task in (strategy, *besides):
+            task.cancel()
+        await strategy.join()
+        return self._ended(start_ns, await self._end)
+
+    async def _hang_up(self) -> None:
+        for venue in reversed(self._line.venues):
+            await venue.aclose()
+        await self._line.transport.aclose()
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
@@ -254,7 +264,10 @@ class Session:
         self._finish("interrupted")
 
     def _strategy_ended(self, _value: object, error: Exception | None) -> bool:
-        if error is not None:
+        late = self._end.done and isinstance(
+            error, ExecError
+        )  # after Ctrl-C its orders are refused: no fault of its own
+        if error is not None and not late:
             self._error = error
             self._finish("the strategy failed")
         return True
@@ -262,21 +275,27 @@ class Session:
     async def _keep(self) -> None:
         """Wait for the end and cancel everything, also when the run is cut short: this task is younger than the adapters'
         and older than the strategy's, so at a run's end the strategy goes first and the adapters still work."""
-        why = "cut short"
         try:
             why = await self._end
-        finally:
-            engine, runtime = self._engine, self._runtime
-            self._feed.books.end()
-            if self._task is not None:
-                self._task.cancel()  # nothing new is placed while everything is cancelled
-            if why in ENDINGS:
-                engine.kill(why)  # the strategy may not place anything new
-            until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
-            await engine.cancel_all()
-            while engine.get_active_orders() and runtime.now_ns() < until_ns:
-                await runtime.sleep(LOOK_NS * self._line.speed)
-            self._left = engine.get_active_orders()
+        except GeneratorExit:
+            raise
+        except BaseException:
+            await self._cancel_all("cut short")
+            raise
+        await self._cancel_all(why)
+
+    async def _cancel_all(self, why: str) -> None:
+        engine, runtime = self._engine, self._runtime
+        self._feed.books.end()
+        if self._task is not None:
+            self._task.cancel()  # nothing new is placed while everything is cancelled
+        if why in ENDINGS:
+            engine.kill(why)  # the strategy may not place anything new
+        until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
+        await engine.cancel_all()
+        while engine.get_active_orders() and runtime.now_ns() < until_ns:
+            await runtime.sleep(LOOK_NS * self._line.speed)
+        self._left = engine.get_active_orders()
 
     async def _sample(self) -> None:
         while True:
