@@ -102,7 +102,14 @@ def served(folder: Path) -> Iterator[Exchange]:
     shutil.copytree(HANDWRITTEN.parent / "data" / "handwritten", data)
     with (data / "book.csv").open("a") as file:
         file.write("2026-01-05T14:00:00.000Z,level,ask,0.51,36\n")
-    server = popen([*EXECSIM, "serve", str(scenario), "--no-latency"])
+    with serving(scenario, "--no-latency") as address:
+        yield Exchange(address, scenario, strategy)
+
+
+@contextmanager
+def serving(scenario: Path, *args: str) -> Iterator[str]:
+    """The address of an exchange in another process."""
+    server = popen([*EXECSIM, "serve", str(scenario), *args])
     assert server.stderr is not None
     try:
         address, heard = None, ""
@@ -111,8 +118,8 @@ def served(folder: Path) -> Iterator[Exchange]:
             assert line, f"the exchange did not come up: {heard}"
             heard += line
             found = re.search(r"serving native on (\S+)", line)
-            address = found and found[1]
-        yield Exchange(address, scenario, strategy)
+            address = found[1] if found else None
+        yield address
     finally:
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=30)
