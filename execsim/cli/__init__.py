@@ -1,7 +1,7 @@
 """The `execsim` command: one small file per verb.
 
-Exit codes: 0 done, 1 a check found faults (data check), 2 wrong input or a failing strategy (one line on stderr),
-130 interrupted.
+Exit codes: 0 done, 1 a check found faults (data check, replay-session) or orders may be open (run --native), 2 wrong
+input or a failing strategy (one line on stderr), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from execsim.cli import data, explain, facts, faults, journal, kill, run, sensitivity, show
+from execsim.cli import data, explain, facts, faults, journal, kill, replay_session, run, sensitivity, serve, show
 from execsim.core.errors import ExecError
 
 INTERRUPTED = 130
@@ -28,6 +28,8 @@ app.command("facts")(facts.command)
 app.command("explain")(explain.command)
 app.command("faults")(faults.command)
 app.command("kill")(kill.command)
+app.command("serve")(serve.command)
+app.command("replay-session")(replay_session.command)
 app.command("sensitivity")(sensitivity.command)
 app.add_typer(data.app, name="data")
 app.add_typer(journal.app, name="journal")

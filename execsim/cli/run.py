@@ -6,18 +6,17 @@ import json
 import shutil
 import sys
 import tempfile
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from execsim.cli.outlets import LogFormat, LogLevel, MetricsEvery, MetricsFile, MetricsPort, MetricsWs, watched
+from execsim.cli.results import bar_of, blame, print_summary, write_report_of
+from execsim.cli.trade import trade
 from execsim.core.errors import ConfigError
 from execsim.journal import discard
 from execsim.observe.logs import logging_as
@@ -43,6 +42,17 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Directory for journal, parquet tables and report.html")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr")] = False,
+    native: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Trade in wall time at an exchange of `execsim serve`")
+    ] = None,
+    account: Annotated[str, typer.Option(help="--native: the account to trade there")] = "trader",
+    for_s: Annotated[
+        int | None, typer.Option("--for", metavar="SECONDS", min=1, help="--native: end after so many real seconds")
+    ] = None,
+    recover: Annotated[
+        bool,
+        typer.Option("--recover", help="--native: take up the journal in --out where it ends, print the plan first"),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failing strategy")] = False,
     metrics_port: MetricsPort = None,
     metrics_ws: MetricsWs = None,
@@ -51,23 +61,42 @@ def command(
     log_level: LogLevel = "error",
     log_format: LogFormat = "text",
 ) -> None:
-    """Replay a recorded (or synthetic) market through the engine in virtual time."""
+    """Replay a recorded (or synthetic) market through the engine in virtual time, or trade in wall time (--native)."""
     path = model.locate(scenario)
     settings = list(settings or [])
     if strategy is not None:
         settings += [f"strategy.file={json.dumps(str(strategy.resolve()))}"]
     checked = model.load(path, seed, settings, replace_strategy=strategy is not None)
-    with (
-        logging_as(log_level, log_format),
-        watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch,
-        nullcontext() if out is None else staged(out) as folder,
-    ):
-        finished = _replay(checked, path, folder, quiet, debug, watch)
-        if folder is not None:
-            _write(finished, folder)
+    if for_s is not None and native is None:
+        raise ConfigError("--for is for sessions in wall time", "add --native HOST:PORT, or leave it out")
+    if recover and native is None:
+        raise ConfigError("--recover is for sessions in wall time", "add --native HOST:PORT, or leave it out")
+    with logging_as(log_level, log_format), watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch:
+        if native is not None:
+            mode = checked.journal.mode if any(item.startswith("journal") for item in settings) else "full"
+            trade(
+                checked,
+                path,
+                native,
+                account,
+                out,
+                mode,
+                seed,
+                for_s,
+                watch,
+                recover=recover,
+                as_json=as_json,
+                quiet=quiet,
+                debug=debug,
+            )
+            return
+        with nullcontext() if out is None else staged(out) as folder:
+            finished = _replay(checked, path, folder, quiet, debug, watch)
+            if folder is not None:
+                write_report_of(finished.record, folder)
     if out is not None and not quiet:
         print(f"execsim: wrote {out / 'report.html'} and the tables beside it", file=sys.stderr)
-    _print(finished.summary, as_json)
+    print_summary(finished.summary, as_json)
 
 
 @contextmanager
@@ -107,12 +136,11 @@ def _replay(
     from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
     from execsim.scenario.build import load_data
     from execsim.scenario.run import run
-    from execsim.scenario.strategies import failure
 
     if not is_warm() and not quiet:
         print("execsim: compiling the kernel, once on this machine (some seconds) ...", file=sys.stderr, flush=True)
     warm_up()
-    with _bar(quiet) as bar:
+    with bar_of(quiet) as bar:
         task = bar.add_task("importing", total=None, detail=path.stem)
         loaded = load_data(scenario, path.parent)
 
@@ -126,33 +154,5 @@ def _replay(
         try:
             return run(scenario, path.stem, path.parent, out, show, loaded, watch)
         except (Exception, SystemExit) as error:
-            if debug:
-                traceback.print_exc()
-            file = scenario.strategy.file
-            blamed = failure(error, path.parent / file) if file is not None else None
-            if blamed is None:
-                raise
-            raise blamed from None
-
-
-def _bar(quiet: bool) -> Progress:
-    """Progress for people: nothing where stderr is a file or a pipe."""
-    columns = (TextColumn("{task.description}"), BarColumn(24), TextColumn("{task.fields[detail]}"))
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty())
-
-
-def _write(finished: Finished, out: Path) -> None:
-    from execsim.report.frames import write_frames  # pandas: only where files are wanted
-    from execsim.report.html import write_report
-
-    write_frames(finished.record, out)
-    write_report(finished.record, out / "report.html")
-
-
-def _print(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(summary, indent=2))
-    else:
-        from execsim.report.terminal import summary_table
-
-        Console().print(summary_table(summary))
+            blame(error, scenario, path, debug)
+            raise

@@ -20,11 +20,16 @@ from execsim.engine.breaker import BreakerState
 from execsim.engine.commit import Committer
 from execsim.engine.metrics import (
     ACK_FILL,
+    BREAKER_LEVELS,
+    BREAKER_STATE,
     CANCELLED,
+    EXPIRED,
     FILLED,
+    FILLS,
     PLACED,
     RATE_LIMIT_HITS,
     REJECTED,
+    RETRIES,
     RISK_REJECTIONS,
     SEND_ACK,
     THROTTLE,
@@ -49,7 +54,7 @@ E = OrderEvent
 
 SETTLED: Final = {FillStatus.MINED: "mined", FillStatus.CONFIRMED: "confirm", FillStatus.VOIDED: "void"}
 """Row kinds of what becomes of a fill."""
-COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED}
+COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED, S.EXPIRED: EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +254,9 @@ class Blotter:
             return self.filled_late(order.instrument.market, fill, done)
         if fill.id in entry.fills:
             self._known_fill(entry, fill)
+            if done and order.is_active and not order.voided_lots:
+                # the last part was heard of before anybody said that it was the last
+                self._move(entry, E.DONE, "done", {})
             return False
         if fill.status is FillStatus.VOIDED:
             # heard of for the first time when it has already failed: booked and undone, so that its lots are known as gone
@@ -264,6 +272,7 @@ class Blotter:
         price_i = fill.price_i if fill.outcome is Outcome.YES else instrument.one_i - fill.price_i
         self._view.saw_fill(instrument.market, price_i)
         self.write("fill", order.id, fill_row(fill, done or event is E.DONE))
+        self._metrics.add(FILLS, entry.labels)
         self._count_end(entry, before)
         if len(entry.fills) == 1 and entry.acked_ns is not None:
             self._metrics.stage(ACK_FILL, entry.labels, order.updated_ns - entry.acked_ns)
@@ -390,6 +399,10 @@ class Blotter:
         """The venue does not know an order that it had acknowledged: its fate is unknown."""
         self._silence(entry, "reconcile", error)
 
+    def interrupted(self, entry: Entry, error: ExecError) -> None:
+        """The engine was killed between sending the order and hearing of it."""
+        self._silence(entry, "restart", error)
+
     def adopted(self, entry: Entry, report: OrderReport) -> None:
         """An order nobody here placed is ours from now on: PENDING -> WORKING, as if it had been sent and acknowledged."""
         order = entry.order
@@ -411,13 +424,15 @@ class Blotter:
 
     def breaker(self, venue: str, state: BreakerState, reason: str) -> None:
         """A venue's circuit breaker opened or closed."""
-        log.warning("%s: circuit breaker %s: %s", venue, state, reason)
+        log.warning("%s: circuit breaker %s: %s", venue, state, reason, extra={"venue": venue})
+        self._metrics.gauge(BREAKER_STATE, (venue,), BREAKER_LEVELS[state])
         self.write("breaker", "", {"venue": venue, "state": state.value, "reason": reason})
 
     def repeated(self, entry: Entry, call: str, attempt: int, error: ExecError) -> None:
         """A call that surely had no effect will be made again."""
         if error.is_rate_limit:
             self._metrics.add(RATE_LIMIT_HITS, entry.labels)
+        self._metrics.add(RETRIES, entry.labels)
         self.write("retry", entry.order.id, {"call": call, "attempt": attempt, "reason": error.message})
 
     def close(self, market: str, payoff_i: int, final: bool) -> None:

@@ -6,6 +6,8 @@ an open circuit breaker, and is asked for again where that is allowed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from execsim.core.errors import ExecError, ExecResult, ExecTimeout
 from execsim.core.order import CancelAck, OrderId, OrderStatus
 from execsim.engine.blotter import Blotter
@@ -23,6 +25,8 @@ class Canceller:
         self._blotter = blotter
         self._dispatch = dispatch
         self._open: dict[OrderId, list[Pending[ExecResult[CancelAck]]]] = {}
+        self.on_gone: Callable[[Entry], None] = lambda entry: None
+        """told of an order the venue says is gone, and of whose end we have not heard"""
 
     async def cancel(self, entry: Entry) -> CancelAck:
         """Ask for a cancel, or wait for the answer to the one under way. Errors: as ExecutionEngine.cancel_order."""
@@ -94,8 +98,8 @@ class Canceller:
             if turn is not None:
                 self._blotter.throttled(entry)
                 await turn.wait()
-            if self._blotter.commit.waits:
-                await self._blotter.commit.durable()
+            if self._blotter.commit.waits and not entry.handed_over:
+                await self._blotter.commit.durable()  # its intent is being written: the order will not be sent at all
             if order.is_terminal:
                 cancelled = order.status is OrderStatus.CANCELLED
                 reason = order.reason or f"already {order.status}"
@@ -110,4 +114,6 @@ class Canceller:
                 await self._runtime.sleep(pause_ns)
                 continue
             self._blotter.cancel_done(entry, ack.cancelled, ack.reason)
+            if order.is_active:
+                self.on_gone(entry)
             return ack

@@ -122,6 +122,8 @@ class Dispatcher:
             index, entry = part[0]
             results[index] = await self._result(entry, route)
             return
+        for _, entry in part:
+            entry.handed_over = True
         answers: list[OrderAck | Exception]
         try:
             answers = await route.call("place_batch", route.adapter.place_batch([entry.order for _, entry in part]))
@@ -155,6 +157,7 @@ class Dispatcher:
     async def _hand_over(self, entry: Entry, route: Route, failed: ExecError | None = None) -> OrderAck:
         """Call the venue, again where that is allowed (`failed`: what a first call came to), and book the answer."""
         order, attempt, error = entry.order, 0, failed
+        entry.handed_over = True
         while True:
             attempt += 1
             if error is None:

@@ -70,6 +70,7 @@ class Folded:
     closed: dict[str, int]
     resolved: dict[str, int]
     halts: Halts
+    opening: Opening = field(default_factory=Opening)
     fills: list[tuple[OrderId, str]] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     rows: int = 0
@@ -136,7 +137,9 @@ class _Fold:
         self._beyond: dict[str, str] = {}
         """late fills that no order had room for -> their market"""
         halts = Halts(lambda kind, body: None, self._clock.now_ns)
-        self.folded = Folded(instruments, tracker, portfolio, view, self._blotter.closed, self._blotter.resolved, halts)
+        self.folded = Folded(
+            instruments, tracker, portfolio, view, self._blotter.closed, self._blotter.resolved, halts, opening
+        )
         for instrument in instruments.values():
             view.register(instrument)
             portfolio.open(instrument)

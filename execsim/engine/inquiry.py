@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from execsim.core.errors import ExecError, JournalError, OrderNotFound
 from execsim.core.order import Fill, OrderId, OrderReport, OrderStatus
@@ -23,6 +24,8 @@ from execsim.engine.track import Entry
 from execsim.ports import Rng, Runtime
 
 log = logging.getLogger("execsim.engine")
+
+ALIVE: Final = (OrderStatus.WORKING, OrderStatus.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,32 @@ class Inquiry:
         if order.id not in self._open:
             self._open.add(order.id)
             self._runtime.spawn(self._pursue(entry), f"fate of {order.id}", daemon=True)
+
+    def verify(self, entry: Entry) -> None:
+        """The venue says that an order is gone which is alive with us. News of its end is on its way, or was lost: wait for
+        it a little, then ask."""
+        order = entry.order
+        if order.id not in self._open:
+            self._open.add(order.id)
+            self._runtime.spawn(self._look(entry), f"end of {order.id}", daemon=True)
+
+    async def _look(self, entry: Entry) -> None:
+        order = entry.order
+        try:
+            await self._runtime.sleep(self._config.pause_ns)
+            if order.is_active and order.status is not OrderStatus.UNKNOWN:
+                await self.ask(entry)
+        except OrderNotFound as error:
+            if order.status in ALIVE:
+                self._blotter.lost(entry, error)
+        except JournalError:
+            raise
+        except ExecError as error:
+            log.warning("%s: the end of order %s is still unknown: %s", order.venue, order.id, error)
+        finally:
+            self._open.discard(order.id)
+        if order.status is OrderStatus.UNKNOWN:
+            self.start(entry)
 
     async def ask(self, entry: Entry) -> OrderReport:
         """Ask once and book what is said. Errors: OrderNotFound (the order stays as it is), what else the venue says."""

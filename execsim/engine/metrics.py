@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from execsim.core.order import Order
+from execsim.engine.breaker import BreakerState
 from execsim.engine.histogram import LATENCY as LATENCY_SCALE
 from execsim.engine.histogram import Buckets, Distribution, Histogram
 from execsim.engine.series import OwnSeries
@@ -42,6 +43,8 @@ PLACED: Final = "exec.orders_placed"
 FILLED: Final = "exec.orders_filled"
 CANCELLED: Final = "exec.orders_cancelled"
 REJECTED: Final = "exec.orders_rejected"
+EXPIRED: Final = "exec.orders_expired"
+FILLS: Final = "exec.fills"
 RISK_REJECTIONS: Final = "exec.risk_rejections"
 RATE_LIMIT_HITS: Final = "exec.rate_limit_hits"
 RETRIES: Final = "exec.retries"
@@ -50,6 +53,9 @@ BREAKER_STATE: Final = "exec.breaker_state"
 OPEN_ORDERS: Final = "exec.open_orders"
 UNKNOWN_ORDERS: Final = "exec.unknown_orders"
 LATENCY: Final = "exec.latency_ms"
+
+BREAKER_LEVELS: Final = {BreakerState.CLOSED: 0, BreakerState.PROBING: 1, BreakerState.OPEN: 1}
+"""Orders pass, or do not: whether a health check is under way is no matter."""
 
 VALIDATE: Final = "validate"
 RISK: Final = "risk"
@@ -76,13 +82,15 @@ CATALOGUE: Final = {
         Metric(FILLED, _COUNTER, "orders filled completely", "orders"),
         Metric(CANCELLED, _COUNTER, "orders that ended cancelled", "orders"),
         Metric(REJECTED, _COUNTER, "orders refused, by us or by the venue", "orders"),
+        Metric(EXPIRED, _COUNTER, "orders whose time ran out", "orders"),
+        Metric(FILLS, _COUNTER, "executions booked, those that failed on chain later included", "fills"),
         Metric(RISK_REJECTIONS, _COUNTER, "orders and amends refused by a risk policy or the kill switch", "requests"),
         Metric(
             RATE_LIMIT_HITS, _COUNTER, "requests that waited for our own limiter, or were refused by anybody's", "requests"
         ),
         Metric(RETRIES, _COUNTER, "calls to a venue that were tried again", "requests"),
-        Metric(RECONNECTS, _COUNTER, "connections to a venue that were opened again", "connections", _VENUE),
-        Metric(BREAKER_STATE, _GAUGE, "circuit breaker of a venue: 0 closed, 1 half open, 2 open", "state", _VENUE),
+        Metric(RECONNECTS, _COUNTER, "streams from a venue that were lost and are back", "streams", _VENUE),
+        Metric(BREAKER_STATE, _GAUGE, "circuit breaker of a venue: 0 closed, 1 open (no order passes)", "state", _VENUE),
         Metric(OPEN_ORDERS, _GAUGE, "orders that may still trade", "orders"),
         Metric(UNKNOWN_ORDERS, _GAUGE, "open orders of which nobody has said what became of them", "orders"),
         Metric(
@@ -229,7 +237,7 @@ class Stopwatch:
 
 def _labels(order: Order) -> Labels:
     instrument = order.instrument
-    return (instrument.venue, instrument.market, order.side.value)
+    return (instrument.venue, instrument.market, order.side._value_)  # `.value` without its property: per order
 
 
 def _cells(kind: MetricKind) -> dict[str, dict[Labels, Any]]:

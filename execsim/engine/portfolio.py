@@ -53,6 +53,13 @@ class Portfolio:
             self._rebates[instrument.market] = 0
         return found
 
+    def restore(self, other: Portfolio) -> None:
+        """Take over what another holds; it must not be used any more."""
+        self.positions |= other.positions
+        self.held |= other.held
+        self._cash |= other._cash
+        self._rebates |= other._rebates
+
     def position(self, market: str) -> Position:
         """Errors: ConfigError for a market that is not open."""
         found = self.positions.get(market)

@@ -4,7 +4,7 @@ kind          body
 intent        the order (order_row), before it is handed to the venue
 ack           venue_order_id, venue_ts_ns
 refuse        by ("ours", "venue"), error (class), reason; with the order's fields when there was no intent
-silence       call ("place", "cancel", "amend", "reconcile"), reason
+silence       call ("place", "cancel", "amend", "reconcile", "restart"), reason
 fill          fill_id, side, outcome, price_i, lots, cash_units, fee_units, liquidity, cause, evidence, row_seq, status,
               match, done, venue_ts_ns
 void mined confirm   fill_id

@@ -20,6 +20,7 @@ from execsim.engine.cancels import Canceller
 from execsim.engine.inquiry import Inquiry
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import (
+    ALIVE,
     Action,
     AdoptOrder,
     AskOrder,
@@ -169,7 +170,7 @@ class Reconciler:
         try:
             await self._inquiry.ask(entry)
         except OrderNotFound as error:
-            if entry.order.status is not OrderStatus.UNKNOWN:
+            if entry.order.status in ALIVE:  # it may have ended while we asked
                 self._blotter.lost(entry, error)
         if entry.order.status is OrderStatus.UNKNOWN:
             self._inquiry.start(entry)

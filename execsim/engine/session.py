@@ -32,16 +32,18 @@ from execsim.engine.blotter import Blotter
 from execsim.engine.cancels import Canceller
 from execsim.engine.dispatch import Dispatcher, quietly, together
 from execsim.engine.flatten import Exits, Flattened
+from execsim.engine.fold import Folded
 from execsim.engine.guard import Guard
 from execsim.engine.halt import Halt, Halts
 from execsim.engine.inbox import Inbox
 from execsim.engine.inquiry import Inquiry, InquiryConfig
-from execsim.engine.metrics import Metrics
+from execsim.engine.metrics import BREAKER_LEVELS, BREAKER_STATE, RECONNECTS, Metrics
 from execsim.engine.notes import MARKET, OPENING, Opening, market_text
 from execsim.engine.pipeline import Pipeline
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import Action
 from execsim.engine.recover import ReconcileConfig, Reconciler
+from execsim.engine.restore import recover, restore
 from execsim.engine.risk import RiskEngine
 from execsim.engine.route import Route, RouteConfig
 from execsim.engine.streams import UpdateStream
@@ -51,7 +53,16 @@ from execsim.engine.track import ORDERS_KEPT_MAX, Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
 from execsim.engine.watch import watch_kill_file, watch_risk
-from execsim.ports import BookView, Journal, OrderArchive, QueueWatch, Runtime, SigningWatch, VenueAdapter
+from execsim.ports import (
+    BookView,
+    Journal,
+    OrderArchive,
+    QueueWatch,
+    ReconnectWatch,
+    Runtime,
+    SigningWatch,
+    VenueAdapter,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +117,7 @@ class ExecutionEngine:
             self._cancels, config.reconcile,
         )  # fmt: skip
         self.blotter.on_unknown = self.inquiry.start
+        self._cancels.on_gone = self.inquiry.verify
         self.blotter.on_late_fill = self._amends.late_fill
         self.blotter.on_profit = self.guard.look
         self.guard.cancel = self._cancel_open
@@ -144,6 +156,9 @@ class ExecutionEngine:
         adapter.events(partial(self.inbox.hear, venue))
         if isinstance(adapter, SigningWatch):
             adapter.watch_signing(self.blotter.stopwatch.signed)
+        if isinstance(adapter, ReconnectWatch):
+            adapter.watch_reconnects(partial(self.metrics.count, RECONNECTS, (venue,)))
+        self.metrics.gauge(BREAKER_STATE, (venue,), BREAKER_LEVELS[self._dispatch.routes[venue].breaker.state])
 
     def deposit(self, asset: Asset, units: int) -> None:
         """Money the account begins with (or gets from outside); no PnL. The journal keeps it."""
@@ -156,6 +171,20 @@ class ExecutionEngine:
         self.portfolio.split(market, lots)
         self.opening.sets[market] = self.opening.sets.get(market, 0) + lots
         self.blotter.note(OPENING, self.opening.text())
+
+    def restore(self, folded: Folded, profit: str = "") -> None:
+        """Take up where a journal ends (`fold` of its rows with this engine's instruments); `profit`: its note of that name.
+        Before the first order, after the adapters were registered; `recover` must follow. Errors: ConfigError."""
+        restore(self, folded)
+        self._ids = max(self._ids, folded.ids.get(self._id_prefix, 0))
+        self.opening = folded.opening
+        if profit:
+            self.guard.measures.losses.restore(profit)
+
+    async def recover(self) -> list[Action]:
+        """After `restore`: ask every venue about everything, mend our books, ask again for cancels that were under way.
+        Returns what was done, in sentences when printed. Errors: JournalError."""
+        return await recover(self, self._cancels, list(self._dispatch.routes))
 
     def attach_books(self, books: BookView) -> None:
         """The strategy-side books: ticks, marks and the size of quote-amount orders are read from them."""

@@ -47,6 +47,8 @@ class Entry:
     counted_lots: int = 0
     intent_written: bool = False
     sent_ns: int = 0
+    handed_over: bool = False
+    """the venue was called with it: before that only the disk knows of it"""
     acknowledged: bool = False
     """the venue has said that it has the order"""
     wants_cancel: bool = False
@@ -105,6 +107,13 @@ class OrderTracker:
         self.tracked += 1
         self._recount(entry)
         return entry
+
+    def restore(self, other: OrderTracker) -> None:
+        """Take over what another has tracked; it must not be used any more."""
+        for name in (
+            "tracked", "_entries", "_exposures", "_finished", "_held", "_evicted", "_markets", "_names", "_booked", "_late",
+        ):  # fmt: skip
+            setattr(self, name, getattr(other, name))
 
     def knows(self, order_id: OrderId) -> bool:
         """Whether an order of this id was ever tracked here."""

@@ -129,6 +129,10 @@ class LiveView:
     def active_orders(self, market: str | None = None) -> list[Order]:
         return self._tracker.get_active_orders(market)
 
+    def restore(self, other: LiveView) -> None:
+        """Take over at what prices another has seen us trade."""
+        self._last_i |= other._last_i
+
     def saw_fill(self, market: str, price_i: int) -> None:
         """Remember our last execution (YES price): the mark of a market whose book is empty."""
         self._last_i[market] = price_i

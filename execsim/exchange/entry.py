@@ -30,7 +30,7 @@ from execsim.exchange.claims import Claims
 from execsim.exchange.plan import Executed, Matching, Plan
 from execsim.exchange.refusal import refuse
 from execsim.exchange.register import ENDED_KEPT_MAX, Register
-from execsim.exchange.resting import VenueOrder
+from execsim.exchange.resting import OrderKey, VenueOrder
 from execsim.exchange.rules import Gate
 from execsim.exchange.trace import NoTrace, Trace
 from execsim.ports import Priority, Runtime, VenueProfile
@@ -81,7 +81,7 @@ class OrderEntry:
         self._delay = delay or TakerDelay()
         self._trace = trace or NoTrace()
         self._register = Register(ended_kept_max)
-        self._waiting: dict[OrderId, Answer | None] = {}
+        self._waiting: dict[OrderKey, Answer | None] = {}
         """orders that wait out the taker delay, and who still has to be answered"""
         self.skew_ns = 0
         self.early_ns = 0
@@ -92,7 +92,7 @@ class OrderEntry:
         """told of an order's first fill as taker, and of its first as maker"""
 
     @property
-    def open(self) -> dict[OrderId, VenueOrder]:
+    def open(self) -> dict[OrderKey, VenueOrder]:
         """Orders that may still trade, in order of arrival."""
         return self._register.open
 
@@ -106,8 +106,8 @@ class OrderEntry:
         """Ended orders that are not kept any more (see Register)."""
         return self._register.dropped
 
-    def find(self, order_id: OrderId) -> VenueOrder | None:
-        return self._register.orders.get(order_id)
+    def find(self, account: str, order_id: OrderId) -> VenueOrder | None:
+        return self._register.orders.get((account, order_id))
 
     def _now_ns(self) -> int:
         """The venue's clock."""
@@ -117,7 +117,7 @@ class OrderEntry:
     def place(self, answer: Answer, order: VenueOrder) -> None:
         """Judge an order that has arrived; book it, or answer why not."""
         refusal: ExecError | None = None
-        if order.id in self._register.orders:
+        if order.key in self._register.orders:
             refusal = refuse(self._venue_id, self._profile, "duplicate", order_id=order.id)
         refusal = refusal or self._gate.check(order, self._now_ns())
         order.booked_ns = self._now_ns()  # a claim is worked out by the fees of its time; a refused order is forgotten
@@ -153,7 +153,7 @@ class OrderEntry:
             answer(OrderAck(order.id, order.venue_order_id, self._now_ns()))
             later = None
         at_ns = self._runtime.now_ns() + self._delay.ns
-        self._waiting[order.id] = later
+        self._waiting[order.key] = later
         order.timer = self._runtime.call_at(at_ns, self._waited, order, priority=Priority.VENUE)
 
     def _waited(self, order: VenueOrder) -> None:
@@ -171,7 +171,7 @@ class OrderEntry:
             order.timer.cancel()
         order.delayed, order.timer = False, None
         self._claims.release(order)
-        return self._waiting.pop(order.id)
+        return self._waiting.pop(order.key)
 
     def _refuse_late(self, answer: Answer | None, order: VenueOrder, refusal: ExecError) -> None:
         """What waited comes to nothing: refused where it was not acknowledged yet, else gone."""
@@ -265,8 +265,8 @@ class OrderEntry:
     # ---------------------------------------------------------------- cancels and amends
     def cancel(self, answer: Answer, account: str, order_id: OrderId) -> None:
         """Cancel one order of an account; somebody else's order is not found."""
-        order = self._register.open.get(order_id)
-        if order is None or order.account != account or order.delayed:
+        order = self._register.open.get((account, order_id))
+        if order is None or order.delayed:
             rule = "order_gone" if order is None or not order.delayed else "order_delayed"
             gone = refuse(self._venue_id, self._profile, rule, order_id=order_id)
             answer(CancelAck(order_id, False, self._now_ns(), str(gone.args[2])))
@@ -278,8 +278,8 @@ class OrderEntry:
         self, answer: Answer, account: str, order_id: OrderId, price_i: int | None, size_lots: int | None
     ) -> None:
         """Change price or total size. A smaller size keeps the place in the queue, anything else goes to its end."""
-        order = self._register.open.get(order_id)
-        if order is None or order.account != account or order.delayed:
+        order = self._register.open.get((account, order_id))
+        if order is None or order.delayed:
             rule = "order_gone" if order is None or not order.delayed else "order_delayed"
             answer(refuse(self._venue_id, self._profile, rule, order_id=order_id))
             return
@@ -321,8 +321,8 @@ class OrderEntry:
 
     # ---------------------------------------------------------------- questions
     def status(self, answer: Answer, account: str, order_id: OrderId) -> None:
-        order = self._register.orders.get(order_id)
-        if order is None or order.account != account:
+        order = self._register.orders.get((account, order_id))
+        if order is None:
             answer(OrderNotFound(order_id, "the venue never booked it, or it ended long ago"))
         else:
             answer(order.report(self._now_ns()))

@@ -1,21 +1,30 @@
-"""The append-only record of a run, in SQLite or as its digest only."""
+"""The append-only record of a run, in SQLite or as its digest only; and of a session in wall time, to be replayed."""
 
 from execsim.journal.canonical import canonical_json, digest_of
+from execsim.journal.carry import carry, recorded
 from execsim.journal.digest import HashJournal
 from execsim.journal.reader import discard, opened, read
+from execsim.journal.replay import ENDED, ReplayJournal
+from execsim.journal.session import SessionReader, SessionRecord
 from execsim.journal.sqlite import BATCH_ROWS, SqliteJournal
 from execsim.journal.state import state_of
 from execsim.ports import JournalRow
 
 __all__ = [
     "BATCH_ROWS",
+    "ENDED",
     "HashJournal",
     "JournalRow",
+    "ReplayJournal",
+    "SessionReader",
+    "SessionRecord",
     "SqliteJournal",
     "canonical_json",
+    "carry",
     "digest_of",
     "discard",
     "opened",
     "read",
+    "recorded",
     "state_of",
 ]

@@ -23,7 +23,7 @@ SCHEMA_VERSION: Final = 1
 RawRow = tuple[int, int, str, str, str]
 """seq, ts_ns, kind, order_id, body as canonical JSON"""
 
-_SELECT: Final = "SELECT seq, ts_ns, kind, order_id, body FROM events ORDER BY seq"
+ROWS: Final = "SELECT seq, ts_ns, kind, order_id, body FROM events ORDER BY seq"
 
 
 def read(path: Path) -> Iterator[JournalRow]:
@@ -31,7 +31,7 @@ def read(path: Path) -> Iterator[JournalRow]:
 
     Errors: JournalError at once when the file is missing, no journal, or of another schema version.
     """
-    with _opened(path):
+    with connected(path):
         pass
     return _rows(path)
 
@@ -39,17 +39,17 @@ def read(path: Path) -> Iterator[JournalRow]:
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[dict[str, str], Iterator[JournalRow]]]:
     """(notes by key, rows in order) of one moment. Errors: as `read`."""
-    with _opened(path) as db:
+    with connected(path) as db:
         yield (
             dict(_select(path, db, "SELECT key, value FROM meta")),
-            (parsed(path, row) for row in _select(path, db, _SELECT)),
+            (parsed(path, row) for row in _select(path, db, ROWS)),
         )
 
 
 def raw_rows(path: Path) -> Iterator[RawRow]:
     """The rows with their bodies as they stand there. Errors: as `read`, at the first row."""
-    with _opened(path) as db:
-        yield from _select(path, db, _SELECT)
+    with connected(path) as db:
+        yield from _select(path, db, ROWS)
 
 
 def parsed(path: Path, row: RawRow) -> JournalRow:
@@ -84,7 +84,7 @@ def _select(path: Path, db: sqlite3.Connection, query: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def connected(path: Path) -> Iterator[sqlite3.Connection]:
     """A read-only connection in one transaction, to a file that is found to be a journal.
 
     A -wal in a folder where SQLite may not make the -shm it needs is read from a copy.

@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib import metadata, resources
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from execsim.core.errors import ConfigError, JournalError
 from execsim.core.order import OrderId
@@ -38,6 +38,19 @@ OF_ORDER: Final = (
 )
 
 T = TypeVar("T")
+
+
+class Beside(Protocol):
+    """What is kept in the same file and committed together with the rows."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it holds something for the next commit."""
+
+    def create(self, db: sqlite3.Connection) -> None: ...
+
+    def store(self, db: sqlite3.Connection) -> None:
+        """Called within a commit, after its rows were taken; may run in another thread."""
 
 
 class SqliteJournal:
@@ -65,6 +78,7 @@ class SqliteJournal:
         self._lock = RLock()
         self._refusal = ""
         self._closed = False
+        self._beside: Beside | None = None
         exists = self.path.exists()
         if exists and not append:
             raise JournalError(
@@ -98,6 +112,15 @@ class SqliteJournal:
         self._check_open()
         self._notes.append((key, text))
 
+    def attach(self, beside: Beside) -> None:
+        """Commit what `beside` holds with every commit of rows. Errors: JournalError."""
+        with self._lock:
+            try:
+                beside.create(self._db)
+            except sqlite3.Error as error:
+                raise JournalError(str(self.path), f"cannot write: {error}") from error
+        self._beside = beside
+
     def flush(self) -> None:
         """Commit (in mode full: and sync) everything written so far. May run in another thread than `write`.
 
@@ -108,7 +131,7 @@ class SqliteJournal:
             if self._refusal:
                 raise JournalError(str(self.path), self._refusal)
             rows, notes = _taken(self._rows), _taken(self._notes)
-            if rows or notes:
+            if rows or notes or (self._beside is not None and self._beside.waiting):
                 self._store(rows, notes)
 
     def rows_of(self, order_id: OrderId) -> Sequence[JournalRow]:
@@ -156,6 +179,8 @@ class SqliteJournal:
             self._db.execute("BEGIN")
             self._db.executemany(_NOTE, notes)
             self._db.executemany(_INSERT, rows)
+            if self._beside is not None:
+                self._beside.store(self._db)
             self._db.execute("COMMIT")
         except (sqlite3.Error, OverflowError, OSError) as error:
             with suppress(sqlite3.Error):

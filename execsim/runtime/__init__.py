@@ -4,6 +4,9 @@
     timers.py     the one heap of timers                        rng.py      named streams of random integers
     scheduler.py  what both runtimes share                      sync.py     Queue, Event, Group, timeout (port only)
     virtual.py    SimPy steps tasks and moves time              wall.py     asyncio wakes us, the real clock moves
+    stepper.py    inputs: what wall time and its replay share   replay.py   a session of wall time, run again
+    codec.py      inputs as bytes                               transport.py  requests, answers, frames as inputs
+    held.py       another runtime whose time stands still until it is released
 
 Order within one instant, the same in both runtimes; again and again:
 
@@ -12,7 +15,8 @@ Order within one instant, the same in both runtimes; again and again:
    cancelled. A step lasts until the task's next wait; what it wakes or spawns goes to the end of the queue.
 2. If none is ready, the one live timer with the smallest (time, priority, sequence) among those due fires: it calls its
    function or ends its task's sleep. Sequence is the order in which timers were set. A timer set for the past is due now.
-3. If none is due, time moves: to the earliest live timer (virtual), by itself (wall).
+3. If none is due, time moves: to the earliest live timer (virtual), to the next input (wall). In wall time the clock
+   stands still between inputs: something that came in from outside, or the time itself when a timer is due.
 
 So all that a timer causes happens before the next timer of the instant, a timer set meanwhile for the same instant takes
 its place by priority, and a timer of Priority.LAST fires when nothing else is left to do at that instant.
@@ -23,10 +27,13 @@ Pending that is settled already is no wait. Cleanup (`finally`) may wait while t
 At the end of a run what is left is cancelled in reverse order of spawning, each task after the next newer one has ended.
 """
 
+from execsim.runtime.held import HeldRuntime
+from execsim.runtime.replay import ReplayRuntime
 from execsim.runtime.rng import Stream, Streams
 from execsim.runtime.sync import Event, Group, Overflow, Queue, QueueClosed, timeout
 from execsim.runtime.task import Task
 from execsim.runtime.timers import Timer
+from execsim.runtime.transport import SessionTransport
 from execsim.runtime.virtual import VirtualRuntime
 from execsim.runtime.wait import Cancelled, Pending
 from execsim.runtime.wall import WallRuntime
@@ -35,10 +42,13 @@ __all__ = [
     "Cancelled",
     "Event",
     "Group",
+    "HeldRuntime",
     "Overflow",
     "Pending",
     "Queue",
     "QueueClosed",
+    "ReplayRuntime",
+    "SessionTransport",
     "Stream",
     "Streams",
     "Task",

@@ -148,11 +148,11 @@ class Engine(Section):
     size_bounds: dict[str, Bounds] = Field({}, description="market or venue -> smallest, largest size")
     price_bounds: dict[str, Bounds] = Field({}, description="market or venue -> lowest, highest price")
     rate_limits: dict[str, RateLimit] = Field({}, description="venue -> our own limit; else the venue's preset")
+    calls: Calls = Calls()
     orders_kept_max: int = Field(
         1_000_000, ge=1,
         description="ended orders kept in memory, here and at each venue; reports show these, the journal has all",
     )  # fmt: skip
-    calls: Calls = Calls()
 
 
 class Risk(Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +17,7 @@ from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
 from execsim.exchange.latency import LatencyStats
 from execsim.kernel import Fifo
+from execsim.market import Books
 from execsim.scenario import model
 from execsim.scenario.build import Parts
 from execsim.scenario.grading import Grades
@@ -71,7 +72,7 @@ def summarise(
     """The summary object; see README, "What a run prints". `grades`: of the minutes of each market, may be empty without
     fills."""
     loaded, engine = parts.loaded, parts.engine
-    rows = parts.kernel.rows
+    rows = parts.stage.kernel.rows
     defects: Counter[str] = Counter()
     for manifest in loaded.manifests:
         defects.update(manifest.defects)
@@ -85,9 +86,9 @@ def summarise(
         "events": rows,
         "events_per_s": round(rows / wall_s) if wall_s else 0,
         "orders": tally.orders(engine),
-        "fills": fills_summary(tally.final(engine), _finals(parts, marks), grades),
+        "fills": fills_summary(tally.final(engine), finals(parts.books, [m.id for m in loaded.markets], marks), grades),
         "pnl": pnl_summary(engine.portfolio.totals(marks)),
-        "positions": {m.id: position_summary(parts, m.id, marks.get(m.id)) for m in loaded.markets},
+        "positions": {m.id: position_summary(engine, m.id, marks.get(m.id)) for m in loaded.markets},
         "metrics": engine.metrics.snapshot(),
         "latency_ns": _latency(parts),
         "wall_s": round(wall_s, 3),
@@ -130,8 +131,8 @@ def _mishaps_told(parts: Parts) -> list[str]:
         if exchange.chain is not None:
             counts = exchange.chain.counts
             said.append(f"{name}: {counts.failed} of {counts.matched} matches failed on chain, as the scenario assumes")
-    unknown = sum(parts.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
-    if parts.kernel.queue == Fifo() and unknown:
+    unknown = sum(parts.stage.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
+    if parts.stage.kernel.queue == Fifo() and unknown:
         said.append(f"FIFO: {unknown} decreases of our levels name no order: they move no queue, as risk_averse")
     return said
 
@@ -149,18 +150,18 @@ def pnl_summary(totals: Mapping[str, Totals]) -> dict[str, Any]:
     }
 
 
-def _finals(parts: Parts, marks: Mapping[str, int]) -> dict[str, int]:
+def finals(books: Books, markets: Iterable[str], marks: Mapping[str, int]) -> dict[str, int]:
     """YES price each market's tokens are worth at the end: the payoff, else the mark."""
-    finals = dict(marks)
-    for market in parts.loaded.markets:
-        payoff_i = parts.books.payoff_i(market.id)
+    found = dict(marks)
+    for market in markets:
+        payoff_i = books.payoff_i(market)
         if payoff_i is not None:
-            finals[market.id] = payoff_i
-    return finals
+            found[market] = payoff_i
+    return found
 
 
 def fills_summary(
-    fills: list[tuple[Order, Fill]], finals: Mapping[str, int], grades: Grades = NO_GRADES
+    fills: list[tuple[Order, Fill]], ends: Mapping[str, int], grades: Grades = NO_GRADES
 ) -> dict[str, Any]:
     """Count, size and value of fills, by cause and by evidence. `pnl` values each fill at the end price, after fees.
     Fills that failed on chain are counted apart (`voided`) and are in nothing else. `ungraded`, where there are any: those
@@ -174,11 +175,11 @@ def fills_summary(
         by_evidence.setdefault(str(fill.evidence), []).append((order, fill))
     doubtful = [held for held in fills if _grade(grades, *held) in set(UNGRADED)]
     return {
-        **_fill_group(fills, finals),
+        **_fill_group(fills, ends),
         **({"voided": voided} if voided else {}),
-        **({"ungraded": _fill_group(doubtful, finals)} if doubtful else {}),
-        "by_cause": {cause: _fill_group(group, finals) for cause, group in sorted(by_cause.items())},
-        "by_evidence": {kind: _fill_group(group, finals) for kind, group in sorted(by_evidence.items())},
+        **({"ungraded": _fill_group(doubtful, ends)} if doubtful else {}),
+        "by_cause": {cause: _fill_group(group, ends) for cause, group in sorted(by_cause.items())},
+        "by_evidence": {kind: _fill_group(group, ends) for kind, group in sorted(by_evidence.items())},
     }
 
 
@@ -186,12 +187,12 @@ def _grade(grades: Grades, order: Order, fill: Fill) -> str | None:
     return grade_at(grades.get(order.instrument.market, ()), fill.ts_ns)
 
 
-def _fill_group(group: list[tuple[Order, Fill]], finals: Mapping[str, int]) -> dict[str, Any]:
+def _fill_group(group: list[tuple[Order, Fill]], ends: Mapping[str, int]) -> dict[str, Any]:
     size = sum((order.instrument.grid.size(fill.lots) for order, fill in group), Decimal(0))
     value: dict[str, Decimal] = {}
     for order, fill in group:
         inst = order.instrument
-        earned = inst.quote.decimal(earned_units(inst, fill, finals.get(inst.market)))
+        earned = inst.quote.decimal(earned_units(inst, fill, ends.get(inst.market)))
         value[inst.quote.name] = value.get(inst.quote.name, Decimal(0)) + earned
     return {"count": len(group), "size": plain(size), "pnl": {name: plain(v) for name, v in value.items()}}
 
@@ -204,8 +205,8 @@ def earned_units(instrument: Instrument, fill: Fill, final_i: int | None) -> int
     return fill.cash - fill.fee + fill.side.sign * instrument.cash(price_i, fill.lots)
 
 
-def position_summary(parts: Parts, market: str, mark_i: int | None) -> dict[str, Any]:
-    position = parts.engine.portfolio.position(market)
+def position_summary(engine: ExecutionEngine, market: str, mark_i: int | None) -> dict[str, Any]:
+    position = engine.portfolio.position(market)
     inst = position.instrument
     unrealised = 0 if mark_i is None else position.unrealised(mark_i)
     avg = position.avg_price
@@ -223,7 +224,7 @@ def position_summary(parts: Parts, market: str, mark_i: int | None) -> dict[str,
 
 
 def _latency(parts: Parts) -> dict[str, dict[str, int]]:
-    legs = {"feed": [parts.feed_drawn]}
+    legs = {"feed": [parts.stage.feed_drawn]}
     legs["entry"] = [venue.line.entry.drawn for venue in parts.venues.values()]
     legs["response"] = [venue.line.response.drawn for venue in parts.venues.values()]
     return {leg: LatencyStats.merged(stats).summary() for leg, stats in legs.items()}

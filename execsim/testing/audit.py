@@ -37,7 +37,7 @@ def audit(
 def _pairs(engine: ExecutionEngine, venues: Mapping[str, SimulatedVenue]) -> Iterator[tuple[Order, VenueOrder | None]]:
     for order in engine.order_tracker.get_all_orders():
         venue = venues.get(order.venue)
-        booked = None if venue is None else venue.exchange.entry.find(order.id)
+        booked = None if venue is None else venue.exchange.entry.find(venue.account, order.id)
         if booked is None and venue is not None and venue.exchange.entry.dropped and order.is_terminal:
             continue  # the venue may have had it
         yield order, booked
@@ -111,7 +111,7 @@ def _drained(venues: Mapping[str, SimulatedVenue]) -> Iterator[str]:
     """Nothing is open, claimed, unsettled or locked any more."""
     for name, venue in venues.items():
         if venue.exchange.entry.open:
-            yield f"{name}: orders still open: {', '.join(venue.exchange.entry.open)}"
+            yield f"{name}: orders still open: {', '.join(order.id for order in venue.exchange.entry.open.values())}"
         if venue.exchange.chain is not None and venue.exchange.chain.pending:
             yield f"{name}: {len(venue.exchange.chain.pending)} fills are still on their way to the chain"
         for account, held in venue.ledger.accounts.items():

@@ -71,7 +71,7 @@ def _run(engine: ExecutionEngine, folded: Folded) -> Iterator[str]:
     for what, ours, theirs in (
         ("closed markets", engine.blotter.closed, folded.closed),
         ("resolved markets", engine.blotter.resolved, folded.resolved),
-        ("halts", engine.halted, folded.halts.all()),
+        ("what is halted", engine.halted, folded.halts.all()),
     ):
         if ours != theirs:
             yield f"{what}: {ours} with the engine, {theirs} by the journal"

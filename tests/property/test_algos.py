@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from algo_world import AlgoWorld, RouterWorld
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
@@ -46,6 +47,14 @@ def test_a_router_never_overfills_whatever_its_venues_do(seed: int) -> None:
         f"replay: PYTHONPATH=tests/property .venv/bin/python -c 'from test_algos import *; worked({seed}, RouterWorld)'"
     )
     worked(seed, RouterWorld)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("block", range(8))
+def test_thousands_of_sessions(block: int) -> None:
+    """2,000 more, a router in every fourth."""
+    for seed in range(block * 250, block * 250 + 250):
+        worked(seed, RouterWorld if seed % 4 == 0 else AlgoWorld)
 
 
 def test_the_sessions_reach_what_they_are_about() -> None:

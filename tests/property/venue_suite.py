@@ -322,7 +322,7 @@ class VenueSuite:
             ]
             results = await s.engine.submit_batch(orders)
             assert [r.ok for r in results] == [True, False, True, True]
-            assert len({r.value.ts_ns for r in results if r.ok}) == (1 if s.world.exact else 3)
+            assert len({r.value.ts_ns for r in results if r.ok}) == 1
             await s.answers()
             assert await s.open() == ["d"]
 

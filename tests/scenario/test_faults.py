@@ -155,4 +155,4 @@ def test_orders_that_timed_out_are_known_in_the_end(played: Any) -> None:
     finished, _ = played["lost_ack"]
     entry = finished.parts.venues["polymarket"].exchange.entry
     unknown = [o for o in finished.record.orders if o.status is OrderStatus.UNKNOWN]
-    assert all(entry.find(order.id) is None for order in unknown)
+    assert all(entry.find("trader", order.id) is None for order in unknown)

@@ -205,7 +205,7 @@ def test_our_own_impact_is_real(finished: Any, regenerate: Any) -> None:
         regenerate.finish("agents_binary", "strategy.params.max_position=0.01"),
     )
     assert without.summary["fills"]["count"] == 0
-    traded = [done.parts.agents.feed.aggressors for done in (with_us, without)]
+    traded = [done.parts.stage.agents.feed.aggressors for done in (with_us, without)]
     assert traded[0] != traded[1]
     assert traded[0][:3] == traded[1][:3]
 

@@ -16,6 +16,12 @@ CONFIG = EngineConfig(calls=RouteConfig(retry=RetryConfig(attempts_max=1), break
 GONE = NetworkError("polymarket", "connection refused", "no")
 
 
+def levels(rig):
+    """venue -> the metric exec.breaker_state."""
+    rows = [row for row in rig.engine.metrics.labelled() if row["metric_name"] == "exec.breaker_state"]
+    return {row["labels"]["venue"]: row["value"] for row in rows}
+
+
 def fail(rig, error=GONE):
     rig.venue.answers.append(Refuse(error))
     order = rig.order()
@@ -28,10 +34,12 @@ def test_calls_in_a_row_without_an_answer_open_it_and_orders_are_refused(make_ri
     rig = make_rig(CONFIG)
     resting = rig.working()
     rig.venue.healthy = False
+    assert levels(rig) == {"polymarket": 0, "binance": 0}
     for _ in range(3):
         assert rig.engine.healthy("polymarket")
         fail(rig)
     assert not rig.engine.healthy("polymarket")
+    assert levels(rig) == {"polymarket": 1, "binance": 0}
     assert rig.engine.healthy("binance")
     placed = len(rig.venue.calls)
     order = rig.order()
@@ -46,6 +54,7 @@ def test_calls_in_a_row_without_an_answer_open_it_and_orders_are_refused(make_ri
     assert rig.engine.healthy("polymarket")
     states = [row[3]["state"] for row in rig.journal.rows if row[0] == "breaker"]
     assert states == ["open", "closed"]
+    assert levels(rig) == {"polymarket": 0, "binance": 0}
 
 
 def test_an_amend_is_refused_while_it_is_open_and_the_order_is_as_it_was(make_rig):

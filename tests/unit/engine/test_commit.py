@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execsim.core.errors import ExecError, JournalError, RiskRejected, ValidationError
-from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderStatus, TimeInForce
+from execsim.core.order import Order, OrderAck, OrderId, OrderStatus, TimeInForce
 from execsim.engine.commit import Committer
 from execsim.runtime import VirtualRuntime, WallRuntime
 from execsim.testing import MemoryJournal, MockVenue, StepRuntime
@@ -61,10 +61,6 @@ class Strict(MockVenue):
         assert self.disk.has("intent", order.id)
         return await super().place_order(order)
 
-    async def cancel_order(self, order_id: OrderId) -> CancelAck:
-        assert self.disk.has("cancel", order_id)
-        return await super().cancel_order(order_id)
-
     async def modify_order(self, order_id: OrderId, price_i: int | None, size_lots: int | None) -> OrderAck:
         assert self.disk.has("amend_ask", order_id)
         return await super().modify_order(order_id, price_i, size_lots)
@@ -111,11 +107,13 @@ def test_a_batch_waits_once(slow: Any) -> None:
     assert slow.journal.syncs <= 2
 
 
-def test_amends_and_cancels_are_on_record_first(slow: Any) -> None:
+def test_amends_are_on_record_first_and_a_cancel_waits_for_no_disk(slow: Any) -> None:
     order = slow.working()
     slow.run(slow.engine.modify_order(order.id, size_lots=20_000_000))
+    asked_ns = slow.runtime.now_ns()
     slow.run(slow.engine.cancel_order(order.id))
     assert [call.verb for call in slow.venue.calls] == ["place", "modify", "cancel"]
+    assert slow.venue.calls[-1].ts_ns == asked_ns + slow.latency_ns
     assert order.status is S.CANCELLED
 
 
@@ -171,9 +169,12 @@ def test_a_full_disk_fails_every_waiter_and_ends_trading(slow: Any) -> None:
     assert all("no space left" in order.reason for order in orders)
     assert isinstance(slow.engine.blotter.broken, JournalError)
     slow.journal.full = False  # too late: a record with a gap is none
-    found = outcomes(slow, [slow.engine.submit_order(slow.order()), slow.engine.cancel_order(working.id)])
-    assert [type(error) for error in found] == [JournalError] * 2
+    (refused,) = outcomes(slow, [slow.engine.submit_order(slow.order())])
+    assert isinstance(refused, JournalError)
     assert [call.verb for call in slow.venue.calls] == ["place"]
+    # what rests can still be cancelled: that takes risk away
+    (ack,) = outcomes(slow, [slow.engine.cancel_order(working.id)])
+    assert ack.cancelled
 
 
 def test_without_durability_nothing_is_ever_awaited(rig: Any) -> None:

@@ -190,3 +190,25 @@ def test_batches_are_split_at_the_venues_limit(make_rig):
     assert sizes == [3, 3]  # the seventh goes alone
     assert [result.ok for result in results] == [True] * 7  # what never left was sent again, by itself
     assert all(order.status is S.WORKING for order in orders)
+
+
+def test_an_order_the_venue_calls_gone_is_asked_for_when_its_end_was_lost(rig):
+    order = rig.working()
+    sink, rig.venue._sink = rig.venue._sink, lambda event: None
+    fill = rig.venue.fill(order.id, 10_000_000)
+    rig.venue._sink = sink
+    ack = rig.run(rig.engine.cancel_order(order.id))
+    assert not ack.cancelled
+    assert order.status is S.WORKING
+    wait(rig, 1)
+    assert order.status is S.FILLED
+    assert not rig.engine.record_fill(fill)
+    assert rig.engine.inquiry.open == 0
+
+
+def test_an_order_that_is_gone_and_forgotten_is_pursued(rig):
+    order = rig.working()
+    rig.venue._booked.clear()
+    assert not rig.run(rig.engine.cancel_order(order.id)).cancelled
+    wait(rig, 60)
+    assert order.status is S.CANCELLED

@@ -49,7 +49,7 @@ def test_the_oldest_ended_orders_leave_and_are_not_found() -> None:
             await engine.cancel_order(OrderId(f"o{n}"))
         assert [order.id for order in entry.booked] == ["open", "o3", "o4"]
         assert entry.dropped == 3
-        assert list(entry.open) == ["open"]
+        assert [order_id for _, order_id in entry.open] == ["open"]
         for name in ("o0", "never"):
             with pytest.raises(OrderNotFound, match="it ended long ago"):
                 await world.venue.get_order_status(OrderId(name))
