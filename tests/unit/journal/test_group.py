@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from execsim.core.instrument import Asset, Instrument, InstrumentKind
-from execsim.core.order import CancelAck, Order, OrderAck, OrderId, OrderStatus, OrderType, Side
+from execsim.core.order import Order, OrderAck, OrderId, OrderStatus, OrderType, Side
 from execsim.core.units import Grid
 from execsim.engine import EngineConfig, ExecutionEngine, RateLimiterConfig
 from execsim.journal import SqliteJournal, read, state_of
@@ -34,16 +34,16 @@ class Reader(MockVenue):
         assert self.on_disk("intent", order.id)
         return await super().place_order(order)
 
-    async def cancel_order(self, order_id: OrderId) -> CancelAck:
-        assert self.on_disk("cancel", order_id)
-        return await super().cancel_order(order_id)
+    async def modify_order(self, order_id: OrderId, price_i: int | None, size_lots: int | None) -> OrderAck:
+        assert self.on_disk("amend_ask", order_id)
+        return await super().modify_order(order_id, price_i, size_lots)
 
 
 def test_nothing_is_sent_before_it_is_in_the_file_and_syncs_are_shared(tmp_path: Path) -> None:
     runtime, journal = WallRuntime(7), SqliteJournal(tmp_path / "j", "full")
     config = EngineConfig(rate_limits={"mock": RateLimiterConfig.unlimited()}, enable_validation=False)
     engine = ExecutionEngine(config, runtime, journal)
-    venue = Reader("mock", [RAIN], runtime, fills="full")
+    venue = Reader("mock", [RAIN], runtime)
     venue.path = journal.path
     engine.register_adapter(venue)
     orders = [
@@ -53,7 +53,8 @@ def test_nothing_is_sent_before_it_is_in_the_file_and_syncs_are_shared(tmp_path:
 
     async def one(order: Order) -> None:
         await engine.submit_order(order)
-        await engine.cancel_order(order.id)
+        await engine.modify_order(order.id, size_lots=6)
+        venue.fill(order.id, 6)
 
     async def main() -> None:
         tasks = [runtime.spawn(one(order), order.id) for order in orders]
