@@ -28,9 +28,9 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 @pytest.fixture(scope="module")
 def session(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of one whole session of two seconds."""
+    """The folder of one whole session of three seconds."""
     out = tmp_path_factory.mktemp("sessions") / "whole"
-    done = exchange.run(out, "--for", 2, "--json", "--quiet")
+    done = exchange.run(out, "--for", 3, "--json", "--quiet")
     assert done.code == 0, done.err
     summary = json.loads(done.out)
     assert summary["ended"] == "time is up"
