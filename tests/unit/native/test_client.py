@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -50,9 +50,11 @@ from execsim.core.order import (
     VenueId,
 )
 from execsim.exchange.loopback import Loopback
-from execsim.ports import Request, Response, VenueConfig
+from execsim.ports import Desk, Request, Response, VenueConfig
 from execsim.tape.schema import Kind
 from execsim_native import NativeDialect, NativeVenue, wire
+from execsim_native.codec import plain
+from execsim_native.dialect import VERBS
 from execsim_native.memory import AccountMemory
 
 SECOND = 1_000 * MS
@@ -208,6 +210,29 @@ def test_an_answer_that_cannot_be_read_leaves_the_fate_unknown(body: bytes) -> N
 
     w, transport = deaf_world()
     play(w, script)
+
+
+def test_a_venue_that_fails_after_it_booked_has_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is there: it becomes UNKNOWN, is asked for, and is found."""
+    places = VERBS["place"]
+
+    async def books_and_fails(desk: Desk, account: str, asked: Any) -> Any:
+        await places(desk, account, asked)
+        raise RuntimeError("a bug behind the books")
+
+    monkeypatch.setitem(cast("dict[str, Any]", VERBS), "place", books_and_fails)
+
+    async def script(w: Memory) -> None:
+        with pytest.raises(InvalidResponse, match="a bug behind the books") as failed:
+            await w.engine.submit_order(order(w, "a"))
+        assert failed.value.reached is Reached.UNKNOWN
+        mine = w.engine.order_tracker.get_order(OrderId("a"))
+        assert mine is not None
+        assert mine.status is OrderStatus.UNKNOWN
+        await w.runtime.sleep(2 * SECOND)
+        assert mine.status is OrderStatus.WORKING
+
+    play(world(), script)
 
 
 @pytest.mark.parametrize("body", [b'{"ok":true,"result":{"items":[],"left":3}}', b'{"ok":true,"result":[]}'])
@@ -426,6 +451,104 @@ def test_a_tick_and_a_resolution_that_were_missed() -> None:
     play(world(quiet().add(4 * STEP, Kind.RESOLVE, price=10_000)), script)
 
 
+def test_orders_from_before_a_restart_end_in_an_outage_and_are_told() -> None:
+    """One of a client that was killed and one of this client expire unseen."""
+
+    async def script(w: Memory) -> None:
+        expire_ns = START_NS + 4 * STEP
+        await w.adapter.place_order(order(w, "left", price="0.30", tif=GTD, expire_ns=expire_ns))
+        await w.adapter.aclose()
+        again = w.client(w.transport)
+        events: list[VenueEvent] = []
+        again.events(events.append)
+        await again.start()
+        await again.place_order(order(w, "mine", price="0.31", tif=GTD, expire_ns=expire_ns))
+        away(w, 2, 6)
+        await w.runtime.sleep_until(START_NS + 12 * STEP)
+        ends = sorted((e.order_id, e.reason, e.lapsed) for e in events if isinstance(e, OrderGone))
+        assert ends == [("left", "while we were away", True), ("mine", "while we were away", True)]
+        assert len(events) == len(ends)
+        await again.aclose()
+
+    play(world(), script)
+
+
+def test_an_order_whose_ack_was_lost_ends_in_an_outage_and_is_told() -> None:
+    """A question about its status is how we know of it."""
+
+    async def script(w: Memory) -> None:
+        transport.deaf.add("place")
+        with pytest.raises(ExecTimeout):
+            await w.adapter.place_order(order(w, "a"))
+        transport.deaf.clear()
+        expire_ns = START_NS + 4 * STEP
+        body = wire.dump(plain(wire.NewOrder.of(order(w, "a", price="0.30", tif=GTD, expire_ns=expire_ns))))
+        await transport.request(Request("place", "sim", {"account": "bob"}, body))  # it arrives behind our back
+        events = heard(w)
+        assert (await w.adapter.get_order_status(OrderId("a"))).status is OrderStatus.WORKING
+        away(w, 2, 6)
+        await w.runtime.sleep_until(START_NS + 12 * STEP)
+        assert [(e.order_id, e.lapsed) for e in events if isinstance(e, OrderGone)] == [("a", True)]
+
+    w, transport = deaf_world(deadline_ms=10)
+    play(w, script)
+
+
+def test_an_order_the_venue_no_longer_knows_is_gone() -> None:
+    """It forgot it while we were away: that is told, after the fills, and once, however often the resync is interrupted."""
+
+    async def script(w: Memory) -> None:
+        events = heard(w)
+        await w.adapter.place_order(order(w, "a"))
+        away(w, 2, 6)
+        w.runtime.call_at(START_NS + 4 * STEP, forget, w)
+        transport.wrong["fills"] = b"{"
+        await w.runtime.sleep_until(START_NS + 12 * STEP)
+        assert "fills" in transport.asked
+        assert events == []  # the resync is not through
+        transport.wrong.clear()
+        await w.runtime.sleep_until(START_NS + 60 * STEP)
+        assert [(e.order_id, e.reason, e.lapsed) for e in events if isinstance(e, OrderGone)] == [
+            ("a", "the venue no longer knows it", False)
+        ]
+        away(w, 62, 64)
+        await w.runtime.sleep_until(START_NS + 80 * STEP)
+        assert len(events) == 1
+
+    def forget(w: Memory) -> None:
+        register = w.exchange.entry._register
+        register.withdraw(register.orders["bob", OrderId("a")])
+
+    w, transport = deaf_world()
+    play(w, script)
+
+
+def test_open_orders_are_asked_for_until_the_venue_lists_them() -> None:
+    """Start does not wait for it: a venue that is held answers it after `go`."""
+
+    async def script(w: Memory) -> None:
+        await w.adapter.place_order(order(w, "left", price="0.30", tif=GTD, expire_ns=START_NS + 8 * STEP))
+        await w.adapter.aclose()
+        transport.wrong["open"] = b"{"
+        again = w.client(w.transport)
+        events: list[VenueEvent] = []
+        again.events(events.append)
+        await again.start()
+        await w.runtime.sleep_until(START_NS + 2 * STEP)
+        assert transport.asked.count("open") > 1
+        transport.wrong.clear()
+        await w.runtime.sleep_until(START_NS + 5 * STEP)
+        asked = transport.asked.count("open")
+        away(w, 6, 10)
+        await w.runtime.sleep_until(START_NS + 20 * STEP)
+        assert transport.asked.count("open") == asked + 1  # the resync's
+        assert [event.order_id for event in events if isinstance(event, OrderGone)] == ["left"]
+        await again.aclose()
+
+    w, transport = deaf_world()
+    play(w, script)
+
+
 class Lossy(Loopback):
     """Loses one frame of the account's stream."""
 
@@ -531,10 +654,10 @@ def test_a_fill_that_failed_while_we_were_away_is_voided_once() -> None:
     )
     memory.heard(OrderFilled(fill, False, 5))
     failed = replace(fill, status=FillStatus.VOIDED)
-    assert memory.missed([failed], {}, (), 9) == [FillVoided("f", OrderId("a"), 9)]
-    assert memory.missed([failed], {}, (), 10) == []
+    assert memory.missed([failed], {}, (), (), 9) == [FillVoided("f", OrderId("a"), 9)]
+    assert memory.missed([failed], {}, (), (), 10) == []
     other = replace(failed, id=FillId("g"))
-    told = memory.missed([failed, other], {}, (), 11)
+    told = memory.missed([failed, other], {}, (), (), 11)
     assert told == [
         OrderFilled(replace(other, status=FillStatus.PROVISIONAL), False, 11),
         FillVoided("g", other.order_id, 11),
@@ -561,6 +684,6 @@ def test_an_ack_after_the_end_opens_nothing() -> None:
     memory = AccountMemory(0, ())
     memory.heard(OrderGone(OrderId("a"), "x", False, 1))
     for name in "ab":
-        memory.placed(OrderId(name))
+        memory.alive(OrderId(name))
     assert memory.suspects([]) == ["b"]
     assert memory.suspects([OrderId("b")]) == []
