@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import Final
 
 from execsim.core.errors import ConfigError, VenueNotSupported
-from execsim.ports import VenuePlugin
+from execsim.ports import Dialect, VenuePlugin
 from execsim.tape.generic import IMPORTER as GENERIC
 from execsim.tape.hftbacktest import IMPORTER as HFTBACKTEST
 from execsim.tape.schema import Importer
@@ -37,6 +37,14 @@ def venue(name: str) -> VenuePlugin:
     if name not in known:
         raise VenueNotSupported(name, ", ".join(known))
     return known[name]
+
+
+def dialect(name: str) -> Callable[[], Dialect]:
+    """What makes the protocol of that name. Errors: ConfigError naming those there are."""
+    spoken = {venue_id: plugin.dialect for venue_id, plugin in venues().items() if plugin.dialect is not None}
+    if name not in spoken:
+        raise ConfigError(f"there is no dialect {name!r}", f"there are: {', '.join(spoken)}")
+    return spoken[name]
 
 
 def importers() -> list[Importer]:

@@ -6,7 +6,8 @@ Feed          where market data comes from: drives a `FeedSink`
 BookView      the strategy's own books
 Journal       the append-only record
 Transport     request -> answer, stream -> frames: what lets an adapter run over sockets, in memory or from a recording
-Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`, a later issue)
+LiveVenue     a venue behind a Transport: a VenueAdapter that connects, brings market data (`MarketSink`) and is closed
+Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`)
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Final, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from execsim.core.errors import ConfigError
+from execsim.core.errors import ConfigError, ExecError
 from execsim.core.events import Depth, Top, Trade, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.limits import LimitRule
@@ -156,6 +157,9 @@ class VenueConfig:
 
 
 EventSink = Callable[[VenueEvent], None]
+Levels = Sequence[tuple[int, int]]
+Closing = Callable[[], None]
+"""Ends what the call that returned it began; harmless if repeated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +284,32 @@ class Interest(Protocol):
         """`top` without `sizes`: only changes of a best price, not of the size there."""
 
 
+@runtime_checkable
+class MarketSink(Protocol):
+    """Who hears market data as it comes over a wire, in order: whole books, the levels that changed, prints.
+
+    Levels are (price_i, lots) best first; a change is (side, price_i, lots): side +1 bid, -1 ask, 0 lots: gone. Times are
+    those of the source. Errors of a sink end whoever calls it.
+    """
+
+    def on_snapshot(self, market: str, ts_ns: int, bids: Levels, asks: Levels) -> None:
+        """The whole book: what was known of it before is void."""
+
+    def on_levels(self, market: str, ts_ns: int, changes: Sequence[tuple[int, int, int]]) -> None: ...
+
+    def on_trade(self, trade: Trade) -> None: ...
+
+    def on_tick(self, market: str, ts_ns: int, tick_i: int) -> None: ...
+
+    def on_gap(self, market: str, ts_ns: int, open_gap: bool) -> None:
+        """From here nothing is known of the market (True), or it is again (False; a snapshot comes before or after)."""
+
+    def on_resolve(self, market: str, ts_ns: int, payoff_i: int) -> None: ...
+
+    def on_end(self, ts_ns: int) -> None:
+        """Nothing more will come: the recording is over."""
+
+
 class BookReader(Protocol):
     """Direct reads of the strategy-side books (kernel arrays in simulation)."""
 
@@ -324,6 +354,16 @@ class BookView(Protocol):
     def in_gap(self, market: str) -> bool: ...
 
 
+class JournalRow(NamedTuple):
+    """One row as read back; `body` holds plain JSON values."""
+
+    seq: int
+    ts_ns: int
+    kind: str
+    order_id: str
+    body: dict[str, Any]
+
+
 class Journal(Protocol):
     """The append-only record of a run."""
 
@@ -345,6 +385,15 @@ class Journal(Protocol):
         """sha256 over the canonical rows so far."""
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class OrderArchive(Protocol):
+    """What a journal that can be asked about one order offers besides: where orders live on that memory let go of."""
+
+    def rows_of(self, order_id: OrderId) -> Sequence[JournalRow]:
+        """Every row of that order so far, in order, buffered ones included; empty when there is none. Blocks for one
+        look-up in an index. Errors: JournalError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,25 +460,159 @@ class VenuePlugin:
     instrument: Callable[[MarketInfo, Mapping[str, Any]], Instrument]
     """(market of a tape, overrides from the scenario) -> its rules. Overrides may be empty."""
     profile: VenueProfile
+    dialect: Callable[[], Dialect] | None = None
+    """its protocol from the venue's side: `execsim serve --dialect NAME`"""
+    connect: Callable[[VenueConfig, Transport, Runtime], LiveVenue] | None = None
+    """its adapter over a transport, not connected yet"""
+
+
+class FrameStream(Stream[bytes], Protocol):
+    """Frames of one stream. Ends when the other side ended it; NetworkError when the connection is lost."""
+
+    async def send(self, frame: bytes) -> None:
+        """Say something on the stream (subscriptions, heartbeats). Errors: NetworkError."""
 
 
 class Transport(Protocol):
-    """Bytes to a venue and back: over sockets, joined in memory to a Dialect, or from a recording."""
+    """Bytes to a venue and back: over sockets, joined in memory to a Dialect, or from a recording.
 
-    async def request(self, request: Request) -> Response: ...
+    An adapter waits for nothing but its transport and its runtime: so a session can be recorded and replayed here.
+    """
 
-    def stream(self, url: str) -> Stream[bytes]: ...
+    async def request(self, request: Request) -> Response:
+        """The answer, refusals included; waits as long as it takes (the caller sets the deadline, a cancelled wait is
+        forgotten). Errors: NetworkError with `reached`: no (never written) or unknown (the connection was lost)."""
+
+    def stream(self, url: str) -> FrameStream:
+        """Opened by the first frame that is asked for. Errors, there: NetworkError; what refused it, as frames' end."""
+
+    async def aclose(self) -> None:
+        """Give up every connection: what waits fails with NetworkError, streams end. Harmless if repeated."""
+
+
+class LiveVenue(VenueAdapter, Protocol):
+    """A venue behind a transport. Before `start` it knows no instruments; the transport is closed by who made it."""
+
+    async def start(self) -> None:
+        """Connect and subscribe to the account's events; returns when none can be missed any more.
+
+        Errors: NetworkError, AuthenticationError, ConfigError (no such venue there)."""
+
+    def feed(self, sink: MarketSink) -> Task:
+        """Bring the market data of every instrument to the sink, over reconnects (each one is a gap), until it ends."""
+
+    async def aclose(self) -> None:
+        """Stop listening; orders stay as they are."""
+
+
+FrameSink = Callable[[bytes], None]
+
+
+class Served(Protocol):
+    """A stream that a dialect serves."""
+
+    def hear(self, frame: bytes) -> None:
+        """The client said something on it. Errors: ExecError: the stream is closed."""
+
+    def close(self) -> None:
+        """The client is gone. Harmless if repeated."""
 
 
 class Dialect(Protocol):
-    """A venue's own protocol spoken by the simulated exchange (`execsim serve`)."""
+    """A venue's own protocol spoken by the simulated exchange. It moves no bytes itself: a server (or a loopback) does.
 
-    async def answer(self, desk: Desk, request: Request) -> Response: ...
+    `framing` says which server carries it: "lines" (JSON lines over TCP) or "http" (REST and WebSocket).
+    """
+
+    @property
+    def framing(self) -> Literal["lines", "http"]: ...
+
+    async def answer(self, desk: Desk, request: Request) -> Response:
+        """What the venue answers, refusals and bad requests included: never raises for what a client sent."""
+
+    def stream(self, desk: Desk, url: str, sink: FrameSink) -> Served:
+        """Push a stream's frames to the sink from now on. Errors: ExecError: no such stream, or not for this client."""
+
+    def refuse(self, error: ExecError) -> Response:
+        """An error in the words of the protocol: for what a server finds wrong before anybody is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskClock:
+    """Time at a desk, ns of the run: where the market's data begins and ends, how fast it moves against the wall."""
+
+    now_ns: int
+    start_ns: int
+    end_ns: int
+    speed: int
+    moving: bool
+    """False until the market is started (Desk.go)"""
+    ended: bool
+    """the data is used up; orders are still answered"""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketState:
+    """A market as its venue sees it now. `proposed_i` and `payoff_i` (YES, price units) once known."""
+
+    market: str
+    tick_i: int
+    open: bool
+    in_gap: bool
+    proposed_i: int | None = None
+    payoff_i: int | None = None
+    paid: bool = False
+    """the payoff has become cash; else, once known, the tokens wait to be redeemed"""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultState:
+    """A fault pack at a venue: whether it is at work, and how often it has begun."""
+
+    pack: str
+    active: bool
+    count: int
 
 
 class Desk(Protocol):
-    """The simulated exchange as a Dialect sees it: one account's door to books, orders and the clock."""
+    """One simulated venue as a Dialect sees it. Accounts live as long as the desk and never see each other."""
 
-    def now_ns(self) -> int: ...
+    @property
+    def venue_id(self) -> VenueId: ...
 
-    def adapter(self, account: str) -> VenueAdapter: ...
+    @property
+    def profile(self) -> VenueProfile:
+        """How the venue refuses, in its own words."""
+
+    def clock(self) -> DeskClock: ...
+
+    def go(self) -> None:
+        """Let the market move, if it was held until somebody is ready."""
+
+    def instruments(self) -> Mapping[str, Instrument]: ...
+
+    def open_account(self, account: str) -> None:
+        """Make the account if it is new, with the scenario's balances. Errors: AuthenticationError for a name that is
+        not allowed or not free."""
+
+    def adapter(self, account: str) -> VenueAdapter:
+        """The account's door; latency, limits and faults are behind it. Errors: AuthenticationError: never opened."""
+
+    def listen(self, account: str, sink: EventSink) -> Closing:
+        """Hear the account's events, with any number of others. Errors: AuthenticationError: never opened."""
+
+    def follow(self, sink: MarketSink, markets: Sequence[str] = ()) -> Closing:
+        """Hear market data (of all markets if none is named) as the venue publishes it, beginning with the books as they
+        stand. Errors: ConfigError for an unknown market."""
+
+    def book(self, market: str, levels: int) -> Depth:
+        """The best levels as published last. Errors: ConfigError for an unknown market."""
+
+    def state(self, market: str) -> MarketState:
+        """Errors: ConfigError for an unknown market."""
+
+    def faults(self) -> Sequence[FaultState]:
+        """Every fault pack there is."""
+
+    def switch_fault(self, pack: str, on: bool, params: Mapping[str, Any]) -> None:
+        """Let a fault begin now (it ends by itself after its time), or end it. Errors: ConfigError for what it is not."""

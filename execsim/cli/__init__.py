@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from execsim.cli import data, explain, facts, faults, kill, run, sensitivity, show
+from execsim.cli import data, explain, facts, faults, journal, kill, run, sensitivity, serve, show
 from execsim.core.errors import ExecError
 
 INTERRUPTED = 130
@@ -28,8 +28,10 @@ app.command("facts")(facts.command)
 app.command("explain")(explain.command)
 app.command("faults")(faults.command)
 app.command("kill")(kill.command)
+app.command("serve")(serve.command)
 app.command("sensitivity")(sensitivity.command)
 app.add_typer(data.app, name="data")
+app.add_typer(journal.app, name="journal")
 
 
 def main() -> None:

@@ -118,6 +118,90 @@ ORDER: Final[Table] = {
 }
 
 
+REASONS: Final[Mapping[S, Mapping[OrderEvent, str]]] = {
+    S.PENDING: {
+        E.SEND: "its intent is on record and it goes out",
+        E.REFUSE: "one of our checks said no: it was never sent",
+        E.ASK_CANCEL: "a cancel before it was sent needs no venue",
+        E.LAPSE: "its time ran out while it waited for its turn",
+    },
+    S.SUBMITTING: {
+        E.ACK: "the venue has booked it",
+        E.REFUSE: "the venue said no, or the request surely never left",
+        E.FILL: "a fill outran the ack",
+        E.DONE: "it was filled whole before the ack came",
+        E.GONE: "an unfilled IOC, or dropped by the venue, before the ack came",
+        E.LAPSE: "its time ran out before the ack came",
+        E.ASK_CANCEL: "a cancel does not wait for the ack",
+        E.SILENCE: "a timeout or a broken connection: it may be booked or not",
+    },
+    S.WORKING: {
+        E.ACK: "a late or repeated ack",
+        E.REFUSE: "the echo of a refused cancel or amend: it rests as before",
+        E.FILL: "a part was executed",
+        E.DONE: "the last part was executed",
+        E.ASK_CANCEL: "we ask for a cancel",
+        E.GONE: "the venue took it off: a halt, a resolution, a cancel made elsewhere",
+        E.LAPSE: "its time is over (GTD)",
+        E.SILENCE: "an amend nobody answered, or an order its venue no longer knows",
+        E.VOID: "a fill failed on chain; the rest still rests",
+    },
+    S.CANCELLING: {
+        E.ACK: "the ack came after the cancel was asked for",
+        E.ASK_CANCEL: "asked again",
+        E.FILL: "a fill crossed the cancel on the wire",
+        E.DONE: "it was filled before the cancel arrived",
+        E.GONE: "cancelled",
+        E.LAPSE: "its time ran out first",
+        E.REFUSE: "the venue refused the cancel: it is still alive",
+        E.SILENCE: "nobody answered the cancel",
+        E.VOID: "a fill failed on chain meanwhile",
+    },
+    S.UNKNOWN: {
+        E.REFUSE: "the refusal came after all",
+        E.FOUND: "we asked: it is alive",
+        E.ACK: "the ack came after all",
+        E.FILL: "it trades: some of it is known, the rest is not",
+        E.DONE: "filled whole, as its fills or the venue's answer say",
+        E.GONE: "the venue says it has ended",
+        E.LAPSE: "the venue says its time ran out",
+        E.ASK_CANCEL: "a cancel is asked for all the same",
+        E.VOID: "a fill failed on chain meanwhile",
+        E.ABSENT: "its window to arrive has passed, and order, open orders and fills agree that it never was",
+    },
+    S.FILLED: {
+        E.VOID: "the trade failed on chain: the order is dead and the fill undone",
+        E.FILL: "an earlier part, reported after the last",
+        E.DONE: "the last part, said twice",
+        E.ACK: "a late ack",
+        E.REFUSE: "the echo of a cancel that came too late",
+    },
+    S.CANCELLED: {
+        E.FILL: "a fill that crossed the cancel on the wire",
+        E.DONE: "the fill that crossed the cancel was the last one",
+        E.FOUND: "the cancel was not carried out: it is alive",
+        E.VOID: "a fill failed on chain after the cancel",
+        E.ACK: "a late ack",
+        E.REFUSE: "the echo of another cancel",
+    },
+    S.EXPIRED: {
+        E.FILL: "a fill from before its time ran out",
+        E.DONE: "the last part, from before its time ran out",
+        E.FOUND: "it has not lapsed at the venue, whose clock is behind",
+        E.VOID: "a fill failed on chain after it lapsed",
+        E.ACK: "a late ack",
+        E.REFUSE: "the echo of a cancel",
+    },
+    S.REJECTED: {
+        E.FILL: "a zombie: the venue knew it after all, and how much of it is left we must ask",
+        E.DONE: "a zombie, filled whole",
+        E.FOUND: "a zombie that rests",
+        E.ACK: "a zombie that was booked after all",
+    },
+}
+"""Why each step of the table happens in the real world."""
+
+
 def step(order_id: str, status: S, event: OrderEvent) -> S:
     """Next status, or InvalidOrderState(order_id, status, event)."""
     row = ORDER[status]
@@ -127,8 +211,27 @@ def step(order_id: str, status: S, event: OrderEvent) -> S:
 
 
 def diagram() -> str:
-    """The table as a Mermaid state diagram (docs/lifecycle.md is generated from this)."""
+    """The table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", "    [*] --> pending"]
     for state, row in ORDER.items():
         lines += [f"    {state} --> {after}: {event}" for event, after in row.items() if after is not state]
     return "\n".join(lines) + "\n"
+
+
+def page() -> str:
+    """docs/lifecycle.md, generated: `python -c "from execsim.core.lifecycle import page; print(page(), end='')"`."""
+    rows = [
+        f"| {state} | {event} | {after} | {REASONS[state][event]} |"
+        for state, row in ORDER.items()
+        for event, after in row.items()
+    ]
+    return "\n".join(
+        [
+            "# The life of an order", "",
+            "Generated from the table in `execsim/core/lifecycle.py` (tests/unit/core/test_lifecycle.py compares them).",
+            "What the engine does in each of these cases: [orders.md](orders.md).", "",
+            "```mermaid", diagram().rstrip(), "```", "",
+            "A step that is not listed is impossible: it is recorded as `invalid` and the order stays as it is.", "",
+            "| in state | on | becomes | because |", "|---|---|---|---|", *rows, "",
+        ]
+    )  # fmt: skip

@@ -20,7 +20,8 @@ class Position:
     `yes_lots` and `no_lots` are the tokens held (a spot position is yes_lots and may be negative only where the venue
     lends). Money is in quote units, signed, and exact: realised + unrealised(mark) == cash + value of the tokens at the
     mark, for any mark. `cost` is what the net position cost in YES terms (negative: received), by average cost.
-    Buying NO at q is selling YES at 1 - q and locking 1 in a full set, so both tokens share one cost.
+    Buying NO at q is selling YES at 1 - q and locking 1 in a full set, so both tokens share one cost. `provisional_lots` is
+    the net of fills that may still fail, those of tokens that were paid out meanwhile included.
     """
 
     instrument: Instrument
@@ -108,7 +109,7 @@ class Position:
         in_yes_terms = received - (inst.par(self.no_lots) if self.no_lots else 0)
         self.realised += in_yes_terms - self.cost
         self.cash += received
-        self.yes_lots = self.no_lots = self.cost = self.provisional_lots = 0
+        self.yes_lots = self.no_lots = self.cost = 0
         return received
 
     def unrealised(self, mark_i: int) -> int:

@@ -74,6 +74,9 @@ class Amender:
             if route.breaker.is_open:
                 raise route.breaker.refusal()
             self._blotter.ask_amend(entry, price_i, size_lots)
+            if self._blotter.commit.waits:
+                await self._blotter.commit.durable()
+                self._check(entry, price_i, size_lots)
             ack = await route.call("modify_order", route.adapter.modify_order(order.id, price_i, size_lots))
             finished = True
         except JournalError:

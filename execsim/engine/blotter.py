@@ -17,10 +17,13 @@ from execsim.core.instrument import Outcome
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import TERMINAL, Fill, FillStatus, Order, OrderReport, OrderStatus
 from execsim.engine.breaker import BreakerState
+from execsim.engine.commit import Committer
 from execsim.engine.metrics import (
     ACK_FILL,
     CANCELLED,
+    EXPIRED,
     FILLED,
+    FILLS,
     PLACED,
     RATE_LIMIT_HITS,
     REJECTED,
@@ -46,7 +49,9 @@ VENUE: Final = "venue"
 S = OrderStatus
 E = OrderEvent
 
-COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED}
+SETTLED: Final = {FillStatus.MINED: "mined", FillStatus.CONFIRMED: "confirm", FillStatus.VOIDED: "void"}
+"""Row kinds of what becomes of a fill."""
+COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED, S.EXPIRED: EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Blotter:
         self._subscribers: tuple[_Subscriber, ...] = ()
         self.broken: JournalError | None = None
         """set when the journal failed: nothing may be sent any more"""
+        self.commit = Committer(runtime, journal, self._break)
         self.resolved: dict[str, int] = {}
         """market -> payoff_i of markets that paid out"""
         self.closed: dict[str, int] = {}
@@ -124,8 +130,7 @@ class Blotter:
         try:
             self.write("intent", entry.order.id, order_row(entry))
         except JournalError as error:
-            entry.order.reason = error.message
-            self._publish(entry, E.REFUSE, self._step(entry, E.REFUSE), error=error)
+            self.unrecorded(entry, error)
             raise
         entry.intent_written = True
         before = self._step(entry, E.SEND)
@@ -134,6 +139,12 @@ class Blotter:
             self._metrics.add(PLACED, entry.labels)
             self._metrics.stage(THROTTLE, entry.labels, entry.sent_ns - entry.order.created_ns)
         self._publish(entry, E.SEND, before)
+
+    def unrecorded(self, entry: Entry, error: JournalError) -> None:
+        """The intent could not be put on record, so the order is not sent: it ends, and there is nowhere to write that."""
+        event = E.GONE if entry.order.status is S.CANCELLING else E.REFUSE
+        entry.order.reason = error.message
+        self._publish(entry, event, self._step(entry, event), error=error)
 
     def acked(self, entry: Entry, venue_order_id: str, ts_ns: int) -> None:
         """The venue has the order. A second ack is harmless. Errors: InvalidOrderState for an order never sent."""
@@ -207,10 +218,11 @@ class Blotter:
         """The venue changed the order in place. Idempotent: saying it twice writes one row."""
         order = entry.order
         same = price_i in (None, order.price_i) and size_lots in (None, order.size_lots)
+        counted = entry.ceiling_lots
         if price_i is not None:
             order.price_i = price_i
         self._tracker.settle_size(entry, size_lots)
-        if same:
+        if same and entry.ceiling_lots == counted:
             return
         order.updated_ns = self._runtime.now_ns()
         self.write("amend", order.id, {"price_i": price_i, "size_lots": size_lots})
@@ -235,6 +247,8 @@ class Blotter:
     def filled(self, entry: Entry, fill: Fill, done: bool) -> bool:
         """Book a fill once; False when it was known. Errors: InvalidOrderState (nothing booked)."""
         order = entry.order
+        if self._tracker.find(order.id) is None:  # a copy from the journal: the order has left memory
+            return self.filled_late(order.instrument.market, fill, done)
         if fill.id in entry.fills:
             self._known_fill(entry, fill)
             return False
@@ -251,7 +265,8 @@ class Blotter:
         self._portfolio.apply(fill, instrument)
         price_i = fill.price_i if fill.outcome is Outcome.YES else instrument.one_i - fill.price_i
         self._view.saw_fill(instrument.market, price_i)
-        self.write("fill", order.id, fill_row(fill, event is E.DONE))
+        self.write("fill", order.id, fill_row(fill, done or event is E.DONE))
+        self._metrics.add(FILLS, entry.labels)
         self._count_end(entry, before)
         if len(entry.fills) == 1 and entry.acked_ns is not None:
             self._metrics.stage(ACK_FILL, entry.labels, order.updated_ns - entry.acked_ns)
@@ -265,6 +280,44 @@ class Blotter:
         elif early is not None:
             self.settled(entry, fill.id, early)
         self.on_profit()
+        if early is not None:
+            self._tracker.let_go(entry)
+        return True
+
+    def filled_late(self, market: str, fill: Fill, done: bool) -> bool:
+        """Book a fill of an order that has left memory, once; False when it was known. What it did to the order stands in
+        the journal; subscribers, who follow orders, do not hear of it."""
+        failed = fill.status is FillStatus.VOIDED
+        if not self._tracker.record_late(replace(fill, status=FillStatus.PROVISIONAL) if failed else fill):
+            if fill.status is not FillStatus.PROVISIONAL:
+                self.settled_late(market, fill.order_id, fill.id, fill.status)
+            return False
+        log.warning("fill %s of order %s, which ended long ago and is not in memory any more", fill.id, fill.order_id)
+        instrument = self._view.instrument(market)
+        if failed:  # as `filled`: booked, and undone below
+            fill = replace(fill, status=FillStatus.PROVISIONAL)
+        self._portfolio.apply(fill, instrument)
+        self._view.saw_fill(market, instrument.canonical_i(fill.price_i, fill.outcome))
+        self.write("fill", fill.order_id, {**fill_row(fill, done), "late": True})
+        self._pay_again(market)
+        self.on_profit()
+        if failed:
+            self.settled_late(market, fill.order_id, fill.id, FillStatus.VOIDED)
+        return True
+
+    def settled_late(self, market: str, order_id: str, fill_id: str, status: FillStatus) -> bool:
+        """News of a fill of an order that has left memory. False: it failed, and we cannot undo it or do not know it."""
+        fill = self._tracker.settle_late(fill_id, status)
+        if fill is None:
+            return status is not FillStatus.VOIDED
+        instrument = self._view.instrument(market)
+        if status is FillStatus.VOIDED:
+            self._portfolio.void(fill, instrument)
+        elif status is FillStatus.CONFIRMED:
+            self._portfolio.confirm(fill, instrument)
+        self.write(SETTLED[status], order_id, {"fill_id": fill_id})
+        if status is FillStatus.VOIDED:
+            self._pay_again(market)
         return True
 
     def _pay_again(self, market: str) -> None:
@@ -274,19 +327,23 @@ class Blotter:
 
     def settled(self, entry: Entry, fill_id: str, status: FillStatus) -> None:
         """A booked fill was mined or became final; no effect when that is known."""
+        early = entry.early.get(fill_id)
         before = self._tracker.settle_fill(entry.order.id, fill_id, status)
         if before is None:
+            self._note_early(entry, fill_id, early)
             return
         if status is FillStatus.CONFIRMED:
             self._portfolio.confirm(before, entry.order.instrument)
-        self.write("confirm" if status is FillStatus.CONFIRMED else "mined", entry.order.id, {"fill_id": fill_id})
+        self.write(SETTLED[status], entry.order.id, {"fill_id": fill_id})
 
     def voided(self, entry: Entry, fill_id: str) -> None:
         """Undo a booked fill; no effect when it is unknown or undone already. Errors: InvalidOrderState."""
         order = entry.order
         before = order.status
+        early = entry.early.get(fill_id)
         fill = self._tracker.void_fill(order.id, fill_id)
         if fill is None:
+            self._note_early(entry, fill_id, early)
             return
         order.updated_ns = self._runtime.now_ns()
         self._portfolio.void(fill, order.instrument)
@@ -294,6 +351,12 @@ class Blotter:
         self._publish(entry, E.VOID, before, fill=entry.fills[fill_id])
         self._pay_again(order.instrument.market)
         self.on_profit()
+
+    def _note_early(self, entry: Entry, fill_id: str, before: FillStatus | None) -> None:
+        """News of a fill that was not reported yet: it counts when the fill comes, also after a restart."""
+        after = entry.early.get(fill_id)
+        if after is not before and after is not None:
+            self.write("early", entry.order.id, {"fill_id": fill_id, "status": after.value})
 
     def recovered(self, entry: Entry, fills: Sequence[Fill]) -> None:
         """Fills the venue named when it was asked: those we have not heard of are booked."""
@@ -394,10 +457,14 @@ class Blotter:
         try:
             self._journal.write(kind, self._runtime.now_ns(), order_id, body)
         except JournalError as error:
-            self.broken = error
+            self._break(error)
             raise
+        self.commit.kick()
 
     # --- pieces ---------------------------------------------------------------------------------------------------
+
+    def _break(self, error: JournalError) -> None:
+        self.broken = error
 
     def guard(self, entry: Entry, event: OrderEvent, apply: Callable[[], object]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from execsim.core.errors import ExecError, ExecResult, InternalError, InvalidResponse, JournalError
@@ -31,6 +31,10 @@ class Dispatcher:
         await self.turn(entry, route)
         self._recheck(entry, route)
         self._blotter.sending(entry)
+        if self._blotter.commit.waits:
+            (refusal,) = await self._on_record([entry])
+            if refusal is not None:
+                raise refusal
         return await self._hand_over(entry, route)
 
     async def send_group(
@@ -56,6 +60,10 @@ class Dispatcher:
                 raise
             except ExecError as error:
                 results[index] = ExecResult(error=error)
+        if self._blotter.commit.waits:
+            refusals = await self._on_record([entry for _, entry in sent])
+            results |= {i: ExecResult(error=e) for (i, _), e in zip(sent, refusals, strict=True) if e is not None}
+            sent = [one for one, error in zip(sent, refusals, strict=True) if error is None]
         size = route.traits.batch_max
         parts = [sent[start : start + size] for start in range(0, len(sent), size)]
         works = [self._send_part(route, part, results) for part in parts]
@@ -94,6 +102,17 @@ class Dispatcher:
             error = route.breaker.refusal()
             self._blotter.refuse(entry, error)
             raise error
+
+    async def _on_record(self, entries: Sequence[Entry]) -> list[ExecError | None]:
+        """Wait until the intents are on disk, and look at each order once more: what was not sent yet need not be. Returns
+        why not. Errors: JournalError, and then all end unsent."""
+        try:
+            await self._blotter.commit.durable()
+        except JournalError as error:
+            for entry in entries:
+                self._blotter.unrecorded(entry, error)
+            raise
+        return [self._pipeline.recheck_recorded(entry) for entry in entries]
 
     async def _send_part(
         self, route: Route, part: list[tuple[int, Entry]], results: dict[int, ExecResult[OrderAck]]

@@ -74,8 +74,8 @@ def plan_exit(
 ) -> Exit | str:
     """How to close `lots` (> 0: sell them, < 0: buy them back) of a token, or why it cannot be done now.
 
-    `top` None: there are no books, the venue finds the price. A size below the venue's minimum goes as a market order: the
-    minimum is for orders that rest.
+    `top` None: there are no books, the venue finds the price. What is below the venue's minimum (size or value) goes as a
+    market order, which the minima of resting orders do not bind: so little cannot move a price far.
     """
     size = min(abs(lots), lots_max)
     size -= size % instrument.size_step_lots
@@ -90,14 +90,14 @@ def plan_exit(
     book_i = top.bid_i if takes_bid else top.ask_i
     if book_i is None:
         return "nobody bids" if side is Side.SELL else "nobody offers"
-    if size < instrument.size_min_lots:
-        return Exit(outcome, side, size, None)
     price_i = instrument.canonical_i(book_i, outcome)
     # a best price from before a change of tick: rounded so that the order still meets it
     off = price_i % tick_i
     if off:
         price_i += tick_i - off if side is Side.BUY else -off
-    return Exit(outcome, side, size, max(price_i, tick_i))
+    price_i = max(price_i, tick_i)
+    small = size < instrument.size_min_lots or instrument.cash(price_i, size) < instrument.notional_min
+    return Exit(outcome, side, size, None if small else price_i)
 
 
 class Engine(Protocol):

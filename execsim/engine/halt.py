@@ -10,7 +10,7 @@ State changes only through `apply`, which takes the journal's own rows: what is 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -135,6 +135,11 @@ class Halts:
             self._in_force.pop(body["market"], None)
         elif kind == "resume":
             self._in_force.clear()
+
+    def restore(self, halts: Iterable[Halt]) -> None:
+        """Take what was in force when the journal ended (Folded.halts.all()); nothing is written again."""
+        for halt in halts:
+            self._put(halt)
 
     def _put(self, halt: Halt) -> None:
         self._in_force[halt.market or EVERYWHERE] = halt

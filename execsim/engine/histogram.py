@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 SUB_BITS: Final = 7
@@ -34,11 +35,13 @@ class Histogram:
 
     def add(self, ns: int) -> None:
         """Count one duration, ns >= 0."""
-        shift = max(0, ns.bit_length() - SUB_BITS - 1)
-        bucket = (shift << (SUB_BITS + 1)) + (ns >> shift)
+        shift = ns.bit_length() - SUB_BITS - 1
+        bucket = (shift << (SUB_BITS + 1)) + (ns >> shift) if shift > 0 else ns
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
-        self._max_ns = max(self._max_ns, ns)
-        self._min_ns = ns if self.count == 0 else min(self._min_ns, ns)
+        if ns > self._max_ns:
+            self._max_ns = ns
+        if ns < self._min_ns or not self.count:
+            self._min_ns = ns
         self.count += 1
 
     @property
@@ -157,28 +160,24 @@ class Distribution:
 
     def cumulative(self) -> list[tuple[float, int]]:
         """(bound, how many were at most that), the bound without end left out: there it is `count`."""
-        found, seen, at = [], 0, 0
-        for index, bound in self.scale.shown:
-            seen += sum(self.counts[at : index + 1])
-            at = index + 1
-            found.append((bound, seen))
-        return found
+        upto = list(accumulate(self.counts))
+        return [(bound, upto[index]) for index, bound in self.scale.shown]
 
     def quantile(self, percent: int) -> float:
         """Nearest-rank percentile: the bound of the bucket that holds it, within what was seen; 0 when empty."""
-        rank, seen = -(-self.count * percent // 100), 0
-        for bound, n in zip((*self.scale.bounds, self.most), self.counts, strict=True):
-            seen += n
-            if n and seen >= rank:
-                return min(max(bound, self.least), self.most) / self.scale.unit
-        return 0.0
+        return self._quantiles(percent)[0]
 
     def summary(self) -> dict[str, float]:
         """count, sum, p50, p99 and max, rounded to six decimals."""
-        found = {
-            "sum": self.sum,
-            "p50": self.quantile(50),
-            "p99": self.quantile(99),
-            "max": self.most / self.scale.unit,
-        }
+        p50, p99 = self._quantiles(50, 99)
+        found = {"sum": self.sum, "p50": p50, "p99": p99, "max": self.most / self.scale.unit}
         return {"count": self.count, **{name: round(value, 6) for name, value in found.items()}}
+
+    def _quantiles(self, *percents: int) -> list[float]:
+        upto = list(accumulate(self.counts))
+        bounds, found = self.scale.bounds, []
+        for percent in percents:
+            at = bisect_left(upto, -(-upto[-1] * percent // 100))
+            bound = bounds[at] if at < len(bounds) else self.most
+            found.append(min(max(bound, self.least), self.most) / self.scale.unit)
+        return found

@@ -22,7 +22,7 @@ from execsim.core.events import (
     VenueEvent,
 )
 from execsim.core.lifecycle import OrderEvent
-from execsim.core.order import OrderId, OrderStatus
+from execsim.core.order import FillStatus, OrderId, OrderStatus
 from execsim.engine.blotter import Blotter
 from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.view import LiveView
@@ -73,6 +73,10 @@ class Inbox:
 
     def _fill(self, venue: str, event: OrderFilled) -> None:
         fill = event.fill
+        market = self._left_memory(venue, fill.order_id)
+        if market is not None:
+            self._blotter.filled_late(market, fill, event.done)
+            return
         entry = self._entry(venue, fill.order_id, f"fill {fill.id}")
         if entry is not None:
             kind = E.DONE if event.done else E.FILL
@@ -98,11 +102,15 @@ class Inbox:
             self._blotter.amended(entry, event.price_i, event.size_lots)
 
     def _void(self, venue: str, event: FillVoided) -> None:
+        if self._settled_late(venue, event.order_id, event.fill_id, FillStatus.VOIDED):
+            return
         entry = self._entry(venue, event.order_id, f"that fill {event.fill_id} failed")
         if entry is not None:
             self._blotter.guard(entry, E.VOID, lambda: self._blotter.voided(entry, event.fill_id))
 
     def _settled(self, venue: str, event: FillSettled) -> None:
+        if self._settled_late(venue, event.order_id, event.fill_id, event.status):
+            return
         entry = self._entry(venue, event.order_id, f"that fill {event.fill_id} is {event.status}")
         if entry is not None:
             self._blotter.settled(entry, event.fill_id, event.status)
@@ -127,13 +135,40 @@ class Inbox:
         self._view.set_tick(event.market, event.tick_i)
         self._blotter.write("tick", "", {"market": event.market, "tick_i": event.tick_i})
 
+    def _left_memory(self, venue: str, order_id: OrderId) -> str | None:
+        """The market of an order of that venue that has left memory."""
+        if self._tracker.find(order_id) is not None:
+            return None
+        market = self._tracker.evicted_market(order_id)
+        return market if market is not None and self._view.instrument(market).venue == venue else None
+
+    def _settled_late(self, venue: str, order_id: OrderId, fill_id: str, status: FillStatus) -> bool:
+        """Whether that was news of an order that has left memory, and dealt with. Undoing a fill that was final is not:
+        the inventory we believe in may be wrong."""
+        market = self._left_memory(venue, order_id)
+        if market is None:
+            return False
+        if self._blotter.settled_late(market, order_id, fill_id, status):
+            return True
+        what = f"that fill {fill_id} failed"
+        self._orphan(venue, order_id, what, "the order has left memory, and the fill was final or is not known")
+        return True
+
     def _entry(self, venue: str, order_id: OrderId, what: str) -> Entry | None:
+        """The order a report is about. News of the way of one that has left memory is no news: it has ended."""
         entry = self._tracker.find(order_id)
         if entry is not None and entry.order.instrument.venue == venue:
             return entry
+        if self._left_memory(venue, order_id) is not None:
+            return None
+        self._orphan(
+            venue, order_id, what,
+            "no such order" if entry is None else f"the order is of venue {entry.order.instrument.venue}",
+        )  # fmt: skip
+        return None
+
+    def _orphan(self, venue: str, order_id: OrderId, what: str, reason: str) -> None:
         self.orphans += 1
-        reason = "no such order" if entry is None else f"the order is of venue {entry.order.instrument.venue}"
         extra = {"venue": venue, "order_id": order_id}
         log.warning("%s reports %s of order %s: %s", venue, what, order_id, reason, extra=extra)
         self._blotter.write("orphan", order_id, {"venue": venue, "event": what, "reason": reason})
-        return None

@@ -187,17 +187,17 @@ class Measures:
             return
         event = self._view.event_of(ctx.market_id)
         stakes = [self._stake(name, replaced) for name in event]
-        stakes[event.index(ctx.market_id)].order(order, lots)
+        stakes[event.index(ctx.market_id)].order(order, lots, order.book_side is Side.BUY)
         loss = worst_loss(stakes, self._payable(event), exclusive=len(event) > 1)
         ctx.outcome_loss_usd = instrument.quote.decimal(loss)
 
     def _stake(self, market: str, replaced: Entry | None) -> Stake:
-        stake = Stake()
-        stake.hold(self._view.position(market))
+        position, entry_of = self._view.position(market), self._tracker.entry
+        stake = Stake(position.instrument, position)
         for open_order in self._view.active_orders(market):
-            entry = self._tracker.entry(open_order.id)
+            entry = entry_of(open_order.id)
             if entry is not replaced:
-                stake.order(open_order, entry.counted_lots)
+                stake.order(open_order, entry.counted_lots, entry.raises_position)
         return stake
 
     def _payable(self, event: Sequence[str]) -> list[int]:

@@ -42,6 +42,8 @@ PLACED: Final = "exec.orders_placed"
 FILLED: Final = "exec.orders_filled"
 CANCELLED: Final = "exec.orders_cancelled"
 REJECTED: Final = "exec.orders_rejected"
+EXPIRED: Final = "exec.orders_expired"
+FILLS: Final = "exec.fills"
 RISK_REJECTIONS: Final = "exec.risk_rejections"
 RATE_LIMIT_HITS: Final = "exec.rate_limit_hits"
 RETRIES: Final = "exec.retries"
@@ -76,6 +78,8 @@ CATALOGUE: Final = {
         Metric(FILLED, _COUNTER, "orders filled completely", "orders"),
         Metric(CANCELLED, _COUNTER, "orders that ended cancelled", "orders"),
         Metric(REJECTED, _COUNTER, "orders refused, by us or by the venue", "orders"),
+        Metric(EXPIRED, _COUNTER, "orders whose time ran out", "orders"),
+        Metric(FILLS, _COUNTER, "executions booked, those that failed on chain later included", "fills"),
         Metric(RISK_REJECTIONS, _COUNTER, "orders and amends refused by a risk policy or the kill switch", "requests"),
         Metric(
             RATE_LIMIT_HITS, _COUNTER, "requests that waited for our own limiter, or were refused by anybody's", "requests"
@@ -229,7 +233,7 @@ class Stopwatch:
 
 def _labels(order: Order) -> Labels:
     instrument = order.instrument
-    return (instrument.venue, instrument.market, order.side.value)
+    return (instrument.venue, instrument.market, order.side._value_)  # `.value` without its property: per order
 
 
 def _cells(kind: MetricKind) -> dict[str, dict[Labels, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from execsim.core.instrument import Instrument
 from execsim.core.order import Order, Side
@@ -11,39 +10,46 @@ from execsim.core.position import Position
 from execsim.core.units import Rounding
 
 
-@dataclass(slots=True)
 class Stake:
-    """What one market loses if its YES pays, and if it does not, in quote units (negative: gains)."""
+    """What one market loses if its YES pays (`if_yes`), and if it does not (`if_no`), in quote units; negative: gains."""
 
-    if_yes: int = 0
-    if_no: int = 0
+    __slots__ = ("_buys_i", "_instrument", "_sells_i", "_units_if_no", "_units_if_yes")
 
-    def hold(self, position: Position) -> None:
-        """Count what the market has cost so far (fees included) and what its tokens would pay."""
-        instrument = position.instrument
-        self.if_yes -= position.cash + instrument.par(position.yes_lots)
-        self.if_no -= position.cash + instrument.par(position.no_lots)
+    def __init__(self, instrument: Instrument, position: Position | None = None) -> None:
+        """Counts what the market has cost so far (fees included) and what its tokens would pay."""
+        self._instrument = instrument
+        self._units_if_yes = self._units_if_no = 0
+        self._buys_i = self._sells_i = 0
+        """price units x lots of open orders, kept apart so that money is rounded once"""
+        if position is not None:
+            self._units_if_yes = -position.cash - instrument.par(position.yes_lots)
+            self._units_if_no = -position.cash - instrument.par(position.no_lots)
 
-    def order(self, order: Order, lots: int) -> None:
-        """Count an order for `lots` as filled at its price in the outcome where that hurts: a buy when YES does not pay, a
-        sell when it does. An order without a price counts at the worst there is."""
-        instrument, buys = order.instrument, order.book_side is Side.BUY
+    def order(self, order: Order, lots: int, raises: bool) -> None:
+        """Count an order for `lots` as filled at its price in the outcome where that hurts: when YES does not pay if it
+        `raises` the net YES position, when it does if not. An order without a price counts at the worst there is."""
         if order.quote_amount is not None:
-            at_risk = order.remaining_quote
+            if raises:
+                self._units_if_no += order.remaining_quote
+            else:
+                self._units_if_yes += order.remaining_quote
+            return
+        one_i, price_i = self._instrument.one_i, order.price_i
+        # who buys a token loses its price, who sells it the rest of what it may pay
+        per_lot_i = one_i if price_i is None else price_i if order.side is Side.BUY else one_i - price_i
+        at_risk_i = per_lot_i * lots
+        if raises:
+            self._buys_i += at_risk_i
         else:
-            at_risk = _at_risk(instrument, order.book_price_i, lots, buys)
-        if buys:
-            self.if_no += at_risk
-        else:
-            self.if_yes += at_risk
+            self._sells_i += at_risk_i
 
+    @property
+    def if_yes(self) -> int:
+        return self._units_if_yes + self._instrument.cash(self._sells_i, 1, Rounding.CEIL)
 
-def _at_risk(instrument: Instrument, book_price_i: int | None, lots: int, buys: bool) -> int:
-    """What `lots` bought at a YES price lose if YES does not pay, or sold lose if it does. Rounded up."""
-    if book_price_i is None:
-        return instrument.par(lots)
-    per_lot_i = book_price_i if buys else instrument.one_i - book_price_i
-    return instrument.cash(per_lot_i, lots, Rounding.CEIL)
+    @property
+    def if_no(self) -> int:
+        return self._units_if_no + self._instrument.cash(self._buys_i, 1, Rounding.CEIL)
 
 
 def worst_loss(stakes: Sequence[Stake], payable: Iterable[int], exclusive: bool) -> int:
@@ -52,8 +58,8 @@ def worst_loss(stakes: Sequence[Stake], payable: Iterable[int], exclusive: bool)
     `exclusive`: exactly one of the markets pays, one of those at the indices `payable`. Otherwise there is one market and
     its YES pays or does not. An event that pays half to everybody (void) is not among the outcomes.
     """
+    losses = [(stake.if_yes, stake.if_no) for stake in stakes]
     if not exclusive:
-        stake = stakes[0]
-        return max(stake.if_yes, stake.if_no)
-    none_pays = sum(stake.if_no for stake in stakes)
-    return max((none_pays + stakes[i].if_yes - stakes[i].if_no for i in payable), default=none_pays)
+        return max(losses[0])
+    none_pays = sum(if_no for _, if_no in losses)
+    return max((none_pays + losses[i][0] - losses[i][1] for i in payable), default=none_pays)

@@ -9,7 +9,13 @@ Nothing here awaits, so no other order can slip between the risk check and being
 
 from __future__ import annotations
 
-from execsim.core.errors import ExecError, InvalidOrderState, ValidationError, VenueNotSupported
+from execsim.core.errors import (
+    ExecError,
+    InvalidOrderState,
+    JournalError,
+    ValidationError,
+    VenueNotSupported,
+)
 from execsim.core.order import Order, OrderStatus
 from execsim.engine.blotter import Blotter
 from execsim.engine.guard import Guard
@@ -61,12 +67,26 @@ class Pipeline:
         """Take an order that could not even be built (a price off the grid): REJECTED, journalled, published."""
         self._blotter.refuse(self._tracker.track_order(order, owner=owner, worst_lots=0), error)
 
-    def recheck(self, entry: Entry) -> None:
+    def recheck_recorded(self, entry: Entry) -> ExecError | None:
+        """The same look once more, when the disk has the intent and the venue does not: the refusal, or None. Errors:
+        JournalError."""
+        try:
+            if entry.wants_cancel and not entry.order.is_terminal:
+                # the venue may have answered the cancel already: of an order it has never heard of
+                self._blotter.gone(entry, False, "cancelled before it was sent")
+            self.recheck(entry, OrderStatus.SUBMITTING)
+        except JournalError:
+            raise
+        except ExecError as error:
+            return error
+        return None
+
+    def recheck(self, entry: Entry, due: OrderStatus = OrderStatus.PENDING) -> None:
         """Last look before sending. Errors: the refusal; the order is then REJECTED or EXPIRED, or was CANCELLED."""
         order = entry.order
         if order.status is OrderStatus.CANCELLED:
             raise ValidationError("cancelled", f"order {order.id} was cancelled before it was sent")
-        if order.status is not OrderStatus.PENDING:
+        if order.status is not due:
             raise InvalidOrderState(order.id, order.status.value, "send")
         error = self.objection(entry)
         if isinstance(error, ValidationError) and error.rule == "expired":

@@ -20,6 +20,7 @@ from execsim.engine.cancels import Canceller
 from execsim.engine.inquiry import Inquiry
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import (
+    ALIVE,
     Action,
     AdoptOrder,
     AskOrder,
@@ -160,6 +161,7 @@ class Reconciler:
             self._adopt(action.report)
         elif isinstance(action, CancelStranger):
             route = self._routes[venue]
+            await blotter.commit.durable()
             await route.call("cancel_order", route.adapter.cancel_order(action.report.order_id))
 
     async def _ask_for(self, order_id: OrderId) -> None:
@@ -168,7 +170,7 @@ class Reconciler:
         try:
             await self._inquiry.ask(entry)
         except OrderNotFound as error:
-            if entry.order.status is not OrderStatus.UNKNOWN:
+            if entry.order.status in ALIVE:  # it may have ended while we asked
                 self._blotter.lost(entry, error)
         if entry.order.status is OrderStatus.UNKNOWN:
             self._inquiry.start(entry)

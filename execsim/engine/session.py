@@ -22,11 +22,12 @@ from execsim.core.errors import (
     VenueNotSupported,
 )
 from execsim.core.events import OrderUpdate, QueueMoved
-from execsim.core.instrument import Instrument
+from execsim.core.instrument import Asset, Instrument
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, OrderStatus, Side
 from execsim.core.position import Position
 from execsim.core.units import NOTIONAL_MAX
 from execsim.engine.amends import Amender
+from execsim.engine.archive import JournalledOrders
 from execsim.engine.blotter import Blotter
 from execsim.engine.cancels import Canceller
 from execsim.engine.dispatch import Dispatcher, quietly, together
@@ -36,6 +37,7 @@ from execsim.engine.halt import Halt, Halts
 from execsim.engine.inbox import Inbox
 from execsim.engine.inquiry import Inquiry, InquiryConfig
 from execsim.engine.metrics import Metrics
+from execsim.engine.notes import MARKET, OPENING, Opening, market_text
 from execsim.engine.pipeline import Pipeline
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import Action
@@ -45,11 +47,11 @@ from execsim.engine.route import Route, RouteConfig
 from execsim.engine.streams import UpdateStream
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.engine.tokens import Tokens
-from execsim.engine.track import Entry, OrderTracker
+from execsim.engine.track import ORDERS_KEPT_MAX, Entry, OrderTracker
 from execsim.engine.validate import OrderValidator, ValidatorConfig
 from execsim.engine.view import LiveView
 from execsim.engine.watch import watch_kill_file, watch_risk
-from execsim.ports import BookView, Journal, QueueWatch, Runtime, SigningWatch, VenueAdapter
+from execsim.ports import BookView, Journal, OrderArchive, QueueWatch, Runtime, SigningWatch, VenueAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class EngineConfig:
     enable_risk_checks: bool = True
     enable_validation: bool = True
     enable_metrics: bool = True
-    orders_kept_max: int = 1_000_000
+    orders_kept_max: int = ORDERS_KEPT_MAX
+    """finished orders in memory; older ones are answered from the journal"""
     calls: RouteConfig = field(default_factory=RouteConfig)
     inquiry: InquiryConfig = field(default_factory=InquiryConfig)
     reconcile: ReconcileConfig = field(default_factory=ReconcileConfig)
@@ -82,6 +85,8 @@ class ExecutionEngine:
         self.order_tracker = OrderTracker(config.orders_kept_max)
         self.view = LiveView(runtime, self.order_tracker, self.portfolio)
         self.blotter = Blotter(runtime, journal, self.metrics, self.order_tracker, self.portfolio, self.view)
+        if isinstance(journal, OrderArchive):
+            self.order_tracker.archive = JournalledOrders(journal, self.view).entry
         self.inbox = Inbox(self.blotter, self.order_tracker, self.view)
         self._validator = OrderValidator(config.validator) if config.enable_validation else None
         self.halts = Halts(lambda kind, body: self.blotter.write(kind, "", body), runtime.now_ns)
@@ -112,6 +117,7 @@ class ExecutionEngine:
         )  # fmt: skip
         self._id_prefix = f"{runtime.rng('order-ids').raw() & 0xFFFFFFFF:08x}"
         self._ids = 0
+        self.opening = Opening()
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
@@ -131,12 +137,25 @@ class ExecutionEngine:
         for instrument in instruments.values():
             self.view.register(instrument)
             self.portfolio.open(instrument)
+            self.blotter.note(MARKET + instrument.market, market_text(instrument))
         limits = self.config.rate_limits.get(venue) or RateLimiterConfig.preset(venue)
         self._dispatch.routes[venue] = Route(self.runtime, adapter, limits, self.config.calls, self.blotter.breaker)
         self.view.venues.append(venue)
         adapter.events(partial(self.inbox.hear, venue))
         if isinstance(adapter, SigningWatch):
             adapter.watch_signing(self.blotter.stopwatch.signed)
+
+    def deposit(self, asset: Asset, units: int) -> None:
+        """Money the account begins with (or gets from outside); no PnL. The journal keeps it."""
+        self.portfolio.deposit(asset, units)
+        self.opening.cash[asset.name] = self.opening.cash.get(asset.name, 0) + units
+        self.blotter.note(OPENING, self.opening.text())
+
+    def open_sets(self, market: str, lots: int) -> None:
+        """Full sets the account begins with, paid for from its cash. Before the first order; later see `tokens.split`."""
+        self.portfolio.split(market, lots)
+        self.opening.sets[market] = self.opening.sets.get(market, 0) + lots
+        self.blotter.note(OPENING, self.opening.text())
 
     def attach_books(self, books: BookView) -> None:
         """The strategy-side books: ticks, marks and the size of quote-amount orders are read from them."""
@@ -275,7 +294,8 @@ class ExecutionEngine:
     def start_cancel(self, order: Order) -> None:
         """Ask for a cancel without waiting; the outcome comes as an OrderUpdate. No effect on a finished order or one
         whose cancel is under way. Errors: OrderNotFound."""
-        self._cancels.start(self.order_tracker.entry(order.id))
+        if not order.is_terminal:
+            self._cancels.start(self.order_tracker.entry(order.id))
 
     # --- risk -----------------------------------------------------------------------------------------------------
 
@@ -363,8 +383,10 @@ class ExecutionEngine:
 
     def record_fill(self, fill: Fill, done: bool = False) -> bool:
         """Book a fill by hand; False when its id is known. Errors: OrderNotFound, InvalidOrderState (not booked)."""
-        entry = self.order_tracker.entry(fill.order_id)
-        return self.blotter.filled(entry, fill, done)
+        market = self.order_tracker.evicted_market(fill.order_id)
+        if market is not None:
+            return self.blotter.filled_late(market, fill, done)
+        return self.blotter.filled(self.order_tracker.entry(fill.order_id), fill, done)
 
     def instrument(self, market: str) -> Instrument:
         """Errors: ConfigError when no registered venue trades it."""

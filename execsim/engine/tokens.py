@@ -51,8 +51,10 @@ class Tokens:
         if not markets:
             raise ValidationError("convert", "no market is named", "name outcomes of one neg-risk event")
         event = await self._desk(markets[0], "convert").convert_tokens(tuple(markets), lots)
-        self._portfolio.convert(markets, event, lots, self._marks())
-        self._blotter.tokens("convert", {"markets": ",".join(markets), "lots": lots})
+        marks = {market: mark_i for market, mark_i in self._marks().items() if market in markets}
+        self._portfolio.convert(markets, event, lots, marks)
+        body = {"markets": list(markets), "event": list(event), "lots": lots, "marks": marks}
+        self._blotter.tokens("convert", body)
 
     async def redeem(self, market: str) -> int:
         """Tokens of a finished market become cash; returns its payoff (YES, price units)."""

@@ -1,13 +1,25 @@
-"""Every order of the run and what the open ones may still do: statuses, fills, exposure per market, all O(1) to read."""
+"""The orders of the run and what the open ones may still do: statuses, fills, exposure per market, all O(1) to read.
+
+Memory is bounded: of finished orders the last `orders_kept_max` stay, older ones leave but for their ids (seen.py). They are
+answered from the journal where there is one (`archive`), a second order of such an id is refused, and a fill that comes for
+one after all is booked once. An order stays while a fill of it may still fail.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from execsim.core.errors import InvalidOrderState, OrderNotFound, ValidationError
 from execsim.core.lifecycle import OrderEvent, step
 from execsim.core.order import TERMINAL, Fill, FillStatus, Order, OrderId, OrderStatus, Side
+from execsim.core.position import OPEN_FILLS
+from execsim.engine.seen import SeenIds
+
+ORDERS_KEPT_MAX: Final = 10_000
+"""Finished orders in memory unless told otherwise: some 15 MB, and more than a screen of any report."""
 
 STAGES = {FillStatus.PROVISIONAL: 0, FillStatus.MINED: 1, FillStatus.CONFIRMED: 2, FillStatus.VOIDED: 3}
 """How far a fill has come; news of an earlier stage is no news."""
@@ -45,53 +57,109 @@ class Entry:
     early: dict[str, FillStatus] = field(default_factory=dict)
     """what the venue said of fills it has not reported yet: news may overtake one another"""
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether it has ended and no news of a fill is due: nothing but a surprise can come."""
+        if self.order.status not in TERMINAL or self.early:
+            return False
+        return not any(fill.status in OPEN_FILLS for fill in self.fills.values())
+
 
 class OrderTracker:
-    """`orders_kept_max` bounds memory: beyond it the oldest finished orders are forgotten, and a fill that comes for one
-    of them later is reported as belonging to no order."""
+    """`archive` finds the entry of an order that has left memory (None: it cannot); `tracked` counts all there ever were."""
 
-    def __init__(self, orders_kept_max: int = 1_000_000) -> None:
+    def __init__(self, orders_kept_max: int = ORDERS_KEPT_MAX) -> None:
         self.orders_kept_max = orders_kept_max
+        self.archive: Callable[[OrderId], Entry | None] | None = None
+        self.tracked = 0
         self._entries: dict[OrderId, Entry] = {}
         self._exposures: dict[str, Exposure] = {}
         self._finished: deque[OrderId] = deque()
+        self._held: dict[OrderId, None] = {}
+        """orders whose time to leave has come, and that wait for news of a fill"""
+        self._evicted = SeenIds(numbered=True)
+        self._markets: dict[str, int] = {}
+        self._names: list[str] = []
+        """market -> its number in `_evicted`, and back"""
+        self._booked = SeenIds()
+        """fills of evicted orders"""
+        self._late: dict[str, Fill] = {}
+        """fills that came for evicted orders and may still fail"""
 
     def __contains__(self, order_id: object) -> bool:
-        return order_id in self._entries
+        """Whether the id is taken, in memory or not."""
+        return order_id in self._entries or (isinstance(order_id, str) and order_id in self._evicted)
 
     def track_order(self, order: Order, *, owner: str = "", worst_lots: int | None = None) -> Entry:
         """Count the order at once. `worst_lots`: most it can trade (a quote-amount order); default its size.
 
         Errors: ValidationError("duplicate") when the id is known.
         """
-        if order.id in self._entries:
+        if order.id in self:
             raise ValidationError("duplicate", f"order id {order.id} is already in use", "give every order its own id")
         lots = worst_lots if worst_lots is not None else (order.size_lots or 0)
         instrument = order.instrument
         labels = (instrument.venue, instrument.market, order.side.value)
         entry = Entry(order, owner, lots, order.book_side is Side.BUY, labels)
         self._entries[order.id] = entry
+        self.tracked += 1
         self._recount(entry)
         return entry
 
     def knows(self, order_id: OrderId) -> bool:
         """Whether an order of this id was ever tracked here."""
-        return order_id in self._entries
+        return order_id in self
 
     def has_fill(self, order_id: OrderId, fill_id: str) -> bool:
         """Whether this fill of an order was booked."""
         entry = self._entries.get(order_id)
-        return entry is not None and fill_id in entry.fills
+        return fill_id in entry.fills if entry is not None else order_id in self._evicted and fill_id in self._booked
 
     def find(self, order_id: OrderId) -> Entry | None:
+        """An order in memory."""
         return self._entries.get(order_id)
 
     def entry(self, order_id: OrderId) -> Entry:
-        """Errors: OrderNotFound."""
+        """An order in memory, or as the journal tells of it (then a copy: changing it changes nothing here).
+
+        Errors: OrderNotFound; JournalError."""
         found = self._entries.get(order_id)
+        if found is None and order_id in self._evicted:
+            found = None if self.archive is None else self.archive(order_id)
+            if found is None:
+                what = (
+                    f"it ended and has left memory (the last {self.orders_kept_max} stay), and no journal can be asked"
+                )
+                raise OrderNotFound(order_id, f"{what}: use journal mode full or batched, or raise orders_kept_max")
         if found is None:
-            raise OrderNotFound(order_id, "it was never submitted here, or was removed")
+            raise OrderNotFound(order_id, "it was never submitted here")
         return found
+
+    def evicted_market(self, order_id: OrderId) -> str | None:
+        """The market of an order that has left memory; None for any other."""
+        number = self._evicted.number(order_id)
+        return None if number is None else self._names[number]
+
+    def record_late(self, fill: Fill) -> bool:
+        """Remember a fill of an order that has left memory; False when it is known."""
+        if fill.id in self._booked:
+            return False
+        self._booked.add(fill.id)
+        if fill.status in OPEN_FILLS:
+            self._late[fill.id] = fill
+        return True
+
+    def settle_late(self, fill_id: str, status: FillStatus) -> Fill | None:
+        """News of a fill of an order that has left memory: the fill as it was, None when that is no news, or (VOIDED) of a
+        fill that was final already."""
+        fill = self._late.get(fill_id)
+        if fill is None or STAGES[status] <= STAGES[fill.status]:
+            return None
+        if status in OPEN_FILLS:
+            self._late[fill_id] = replace(fill, status=status)
+        else:
+            del self._late[fill_id]
+        return fill
 
     def get_order(self, order_id: OrderId) -> Order:
         """Errors: OrderNotFound."""
@@ -148,6 +216,7 @@ class OrderTracker:
             order.voided_lots += fill.lots
             entry.ceiling_lots -= fill.lots
         self._recount(entry)
+        self.let_go(entry)
         return fill
 
     def settle_fill(self, order_id: OrderId, fill_id: str, status: FillStatus) -> Fill | None:
@@ -161,6 +230,7 @@ class OrderTracker:
         if fill is None or STAGES[status] <= STAGES[fill.status]:
             return None
         entry.fills[fill_id] = replace(fill, status=status)
+        self.let_go(entry)
         return fill
 
     def propose_size(self, entry: Entry, size_lots: int) -> None:
@@ -182,6 +252,7 @@ class OrderTracker:
         return list(self.entry(order_id).fills.values())
 
     def get_all_orders(self) -> list[Order]:
+        """Orders in memory, in the order they were tracked."""
         return [entry.order for entry in self._entries.values()]
 
     def get_active_orders(self, market: str | None = None) -> list[Order]:
@@ -202,22 +273,23 @@ class OrderTracker:
         return [entry.order for entry in self._entries.values() if entry.order.status in TERMINAL]
 
     def remove_order(self, order_id: OrderId) -> None:
-        """Forget a finished order. Errors: OrderNotFound; InvalidOrderState when it is still active."""
+        """Let go of a finished order; its id stays taken. Errors: OrderNotFound; InvalidOrderState while it is active."""
         entry = self.entry(order_id)
         if entry.order.status not in TERMINAL:
             raise InvalidOrderState(order_id, entry.order.status.value, "remove")
-        del self._entries[order_id]
+        if order_id in self._entries:
+            self._evict(entry)
 
     def clear_terminal_orders(self) -> int:
-        """Forget every finished order; returns how many."""
-        finished = [order.id for order in self.get_terminal_orders()]
-        for order_id in finished:
-            del self._entries[order_id]
+        """Let go of every finished order; returns how many."""
+        finished = [entry for entry in self._entries.values() if entry.order.status in TERMINAL]
+        for entry in finished:
+            self._evict(entry)
         self._finished.clear()
         return len(finished)
 
     def count(self) -> int:
-        """Orders tracked, finished ones included."""
+        """Orders in memory, finished ones included."""
         return len(self._entries)
 
     def open_lots(self, market: str) -> tuple[int, int]:
@@ -267,11 +339,34 @@ class OrderTracker:
             else:
                 exposure.sell_lots += change
 
+    def let_go(self, entry: Entry) -> None:
+        """An order whose time to leave had come, and that waited for news, leaves if there is none due any more."""
+        if entry.order.id in self._held and entry.is_settled:
+            self._evict(entry)
+
     def _finish(self, order_id: OrderId) -> None:
         self._finished.append(order_id)
         while len(self._finished) > self.orders_kept_max:
             oldest = self._finished.popleft()
             entry = self._entries.get(oldest)
             # a late fill may have brought it back to life: it then returns to the queue when it ends again
-            if entry is not None and entry.order.status in TERMINAL:
-                del self._entries[oldest]
+            if entry is None or entry.order.status not in TERMINAL:
+                continue
+            if entry.is_settled:
+                self._evict(entry)
+            else:
+                self._held[oldest] = None
+
+    def _evict(self, entry: Entry) -> None:
+        order = entry.order
+        del self._entries[order.id]
+        self._held.pop(order.id, None)
+        market = order.instrument.market
+        if market not in self._markets:
+            self._markets[market] = len(self._names)
+            self._names.append(market)
+        self._evicted.add(order.id, self._markets[market])
+        for fill in entry.fills.values():
+            self._booked.add(fill.id)
+            if fill.status in OPEN_FILLS:
+                self._late[fill.id] = fill

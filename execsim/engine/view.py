@@ -91,6 +91,11 @@ class LiveView:
     def healthy(self, venue: str) -> bool:
         return self.health(venue)
 
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Every market of the registered venues, by id."""
+        return self._instruments
+
     def find(self, market: str) -> Instrument | None:
         return self._instruments.get(market)
 

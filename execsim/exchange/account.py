@@ -43,6 +43,9 @@ class Ledger:
 
     STREET, FEES, MINT = "street", "fees", "mint"
 
+    OWN = frozenset({STREET, FEES, MINT})
+    """the venue's own accounts: nobody trades by these names"""
+
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = defaultdict(Account)
         self.deposited: dict[str, int] = defaultdict(int)

@@ -10,7 +10,7 @@ venue says on its own goes to `tell(account, event)`. Times are the venue's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from execsim.core.errors import ExecError, OrderNotFound
@@ -29,7 +29,8 @@ from execsim.exchange.chain import Chain
 from execsim.exchange.claims import Claims
 from execsim.exchange.plan import Executed, Matching, Plan
 from execsim.exchange.refusal import refuse
-from execsim.exchange.resting import VenueOrder
+from execsim.exchange.register import ENDED_KEPT_MAX, Register
+from execsim.exchange.resting import OrderKey, VenueOrder
 from execsim.exchange.rules import Gate
 from execsim.exchange.trace import NoTrace, Trace
 from execsim.ports import Priority, Runtime, VenueProfile
@@ -51,14 +52,6 @@ class TakerDelay:
     acks: bool = False
 
 
-@dataclass(slots=True)
-class EntryState:
-    """What the venue holds: every order it ever booked, those that may still trade, and what stands between."""
-
-    orders: dict[OrderId, VenueOrder] = field(default_factory=dict)
-    open: dict[OrderId, VenueOrder] = field(default_factory=dict)
-
-
 class OrderEntry:
     """One venue's orders, of all accounts. `skew_ns` is how far the venue's clock is off (a fault); `early_ns` how much
     earlier than promised GTD orders lapse."""
@@ -75,6 +68,7 @@ class OrderEntry:
         chain: Chain | None = None,
         delay: TakerDelay | None = None,
         trace: Trace | None = None,
+        ended_kept_max: int = ENDED_KEPT_MAX,
     ) -> None:
         self._runtime = runtime
         self._venue_id = venue_id
@@ -86,8 +80,8 @@ class OrderEntry:
         self._chain = chain
         self._delay = delay or TakerDelay()
         self._trace = trace or NoTrace()
-        self._state = EntryState()
-        self._waiting: dict[OrderId, Answer | None] = {}
+        self._register = Register(ended_kept_max)
+        self._waiting: dict[OrderKey, Answer | None] = {}
         """orders that wait out the taker delay, and who still has to be answered"""
         self.skew_ns = 0
         self.early_ns = 0
@@ -98,17 +92,22 @@ class OrderEntry:
         """told of an order's first fill as taker, and of its first as maker"""
 
     @property
-    def open(self) -> dict[OrderId, VenueOrder]:
+    def open(self) -> dict[OrderKey, VenueOrder]:
         """Orders that may still trade, in order of arrival."""
-        return self._state.open
+        return self._register.open
 
     @property
     def booked(self) -> Iterable[VenueOrder]:
-        """Every order that was ever booked."""
-        return self._state.orders.values()
+        """Every order that was ever booked, but for those that were dropped."""
+        return self._register.orders.values()
 
-    def find(self, order_id: OrderId) -> VenueOrder | None:
-        return self._state.orders.get(order_id)
+    @property
+    def dropped(self) -> int:
+        """Ended orders that are not kept any more (see Register)."""
+        return self._register.dropped
+
+    def find(self, account: str, order_id: OrderId) -> VenueOrder | None:
+        return self._register.orders.get((account, order_id))
 
     def _now_ns(self) -> int:
         """The venue's clock."""
@@ -118,7 +117,7 @@ class OrderEntry:
     def place(self, answer: Answer, order: VenueOrder) -> None:
         """Judge an order that has arrived; book it, or answer why not."""
         refusal: ExecError | None = None
-        if order.id in self._state.orders:
+        if order.key in self._register.orders:
             refusal = refuse(self._venue_id, self._profile, "duplicate", order_id=order.id)
         refusal = refusal or self._gate.check(order, self._now_ns())
         order.booked_ns = self._now_ns()  # a claim is worked out by the fees of its time; a refused order is forgotten
@@ -129,7 +128,7 @@ class OrderEntry:
             self._trace.order("refused", order, reason=str(refusal))
             answer(refusal)
             return
-        self._state.orders[order.id] = self._state.open[order.id] = order
+        self._register.add(order)
         if plan.levels and self._delay.ns:
             self._wait(answer, order, plan)
         else:
@@ -154,7 +153,7 @@ class OrderEntry:
             answer(OrderAck(order.id, order.venue_order_id, self._now_ns()))
             later = None
         at_ns = self._runtime.now_ns() + self._delay.ns
-        self._waiting[order.id] = later
+        self._waiting[order.key] = later
         order.timer = self._runtime.call_at(at_ns, self._waited, order, priority=Priority.VENUE)
 
     def _waited(self, order: VenueOrder) -> None:
@@ -172,14 +171,14 @@ class OrderEntry:
             order.timer.cancel()
         order.delayed, order.timer = False, None
         self._claims.release(order)
-        return self._waiting.pop(order.id)
+        return self._waiting.pop(order.key)
 
     def _refuse_late(self, answer: Answer | None, order: VenueOrder, refusal: ExecError) -> None:
         """What waited comes to nothing: refused where it was not acknowledged yet, else gone."""
         if answer is None:
             self._gone(order, str(refusal.args[2]) if len(refusal.args) > 2 else str(refusal))
             return
-        del self._state.orders[order.id], self._state.open[order.id]
+        self._register.withdraw(order)
         order.status = OrderStatus.REJECTED
         self._trace.order("refused", order, reason=str(refusal))
         answer(refusal)
@@ -208,7 +207,7 @@ class OrderEntry:
 
     def rearm_expiries(self) -> None:
         """The venue's clock has moved, or it has become impatient: every GTD order lapses by the new reckoning."""
-        for order in list(self._state.open.values()):
+        for order in list(self._register.open.values()):
             if order.tif is TimeInForce.GTD and order.timer is not None and not order.delayed:
                 order.timer.cancel()
                 self._set_expiry(order)
@@ -243,7 +242,7 @@ class OrderEntry:
     def _end(self, order: VenueOrder, status: OrderStatus) -> None:
         """Take an order off the book and give back what it still claims."""
         order.status = status
-        self._state.open.pop(order.id, None)
+        self._register.end(order)
         self._matching.drop(order)
         if order.timer is not None:
             order.timer.cancel()
@@ -256,7 +255,7 @@ class OrderEntry:
     def drop_all(self, reason: str, *, expire: bool = False, market: int | None = None) -> None:
         """End every open order (of a market) by the venue's will: resolution, an outage, the start of a game."""
         status = OrderStatus.EXPIRED if expire else OrderStatus.CANCELLED
-        for order in [o for o in self._state.open.values() if market in (None, o.market)]:
+        for order in [o for o in self._register.open.values() if market in (None, o.market)]:
             if order.delayed:
                 refusal = refuse(self._venue_id, self._profile, "market_closed", market=order.instrument.market)
                 self._refuse_late(self._stop_waiting(order), order, refusal)
@@ -266,8 +265,8 @@ class OrderEntry:
     # ---------------------------------------------------------------- cancels and amends
     def cancel(self, answer: Answer, account: str, order_id: OrderId) -> None:
         """Cancel one order of an account; somebody else's order is not found."""
-        order = self._state.open.get(order_id)
-        if order is None or order.account != account or order.delayed:
+        order = self._register.open.get((account, order_id))
+        if order is None or order.delayed:
             rule = "order_gone" if order is None or not order.delayed else "order_delayed"
             gone = refuse(self._venue_id, self._profile, rule, order_id=order_id)
             answer(CancelAck(order_id, False, self._now_ns(), str(gone.args[2])))
@@ -279,8 +278,8 @@ class OrderEntry:
         self, answer: Answer, account: str, order_id: OrderId, price_i: int | None, size_lots: int | None
     ) -> None:
         """Change price or total size. A smaller size keeps the place in the queue, anything else goes to its end."""
-        order = self._state.open.get(order_id)
-        if order is None or order.account != account or order.delayed:
+        order = self._register.open.get((account, order_id))
+        if order is None or order.delayed:
             rule = "order_gone" if order is None or not order.delayed else "order_delayed"
             answer(refuse(self._venue_id, self._profile, rule, order_id=order_id))
             return
@@ -322,19 +321,19 @@ class OrderEntry:
 
     # ---------------------------------------------------------------- questions
     def status(self, answer: Answer, account: str, order_id: OrderId) -> None:
-        order = self._state.orders.get(order_id)
-        if order is None or order.account != account:
-            answer(OrderNotFound(order_id, "the venue never booked it"))
+        order = self._register.orders.get((account, order_id))
+        if order is None:
+            answer(OrderNotFound(order_id, "the venue never booked it, or it ended long ago"))
         else:
             answer(order.report(self._now_ns()))
 
     def fills(self, answer: Answer, account: str, since_ns: int) -> None:
-        """Every fill of the account from `since_ns` on, oldest first."""
-        mine = [fill for o in self._state.orders.values() if o.account == account for fill in o.fills]
+        """Every fill of the account from `since_ns` on, oldest first; without those of orders that were dropped."""
+        mine = [fill for o in self._register.orders.values() if o.account == account for fill in o.fills]
         answer(sorted((fill for fill in mine if fill.ts_ns >= since_ns), key=lambda fill: fill.ts_ns))
 
     def open_orders(self, answer: Answer, account: str, market: str | None) -> None:
         now_ns = self._now_ns()
-        mine = [o for o in self._state.open.values() if o.account == account]
+        mine = [o for o in self._register.open.values() if o.account == account]
         reports: list[OrderReport] = [o.report(now_ns) for o in mine if market in (None, o.instrument.market)]
         answer(reports)

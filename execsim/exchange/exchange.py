@@ -27,8 +27,9 @@ from execsim.exchange.latency import LatencyModel
 from execsim.exchange.limits import VenueLimits
 from execsim.exchange.line import Line, Sent
 from execsim.exchange.matching import TapeMatching
+from execsim.exchange.register import ENDED_KEPT_MAX
 from execsim.exchange.resolution import ResolutionModel, Resolutions
-from execsim.exchange.resting import VenueOrder
+from execsim.exchange.resting import OrderKey, VenueOrder
 from execsim.exchange.rewards import Levels, Resting
 from execsim.exchange.rules import Gate
 from execsim.exchange.tokens import Contracts, Event, settle
@@ -51,6 +52,8 @@ class ExchangeModel:
     limits: tuple[LimitRule, ...] | None = None
     """the venue's rate limits, instead of its profile's"""
     limits_enforced: bool = True
+    ended_kept_max: int = ENDED_KEPT_MAX
+    """ended orders the venue can still be asked about; older ones it does not know any more"""
 
 
 class Exchange:
@@ -98,7 +101,7 @@ class Exchange:
             self.chain = Chain(runtime, self.ledger, model.chain, venue_id, self.tell, self._undo, self.trace)
         self.entry = OrderEntry(
             runtime, venue_id, profile, self.gate, self.matching, self.claims, self.tell, self.chain, model.taker_delay,
-            self.trace,
+            self.trace, model.ended_kept_max,
         )  # fmt: skip
         if self.limits.counts_unfilled:
             self.entry.on_first = self._first_fill
@@ -110,7 +113,7 @@ class Exchange:
         self._mutes = 0
         self._locks: list[int] = []
         self._fails: list[int] = []
-        self._watches: dict[OrderId, int] = {}
+        self._watches: dict[OrderKey, int] = {}
         self.matching.on_rest = self._rests
         if isinstance(self.matching, L3Matching):
             self.matching.on_queue = self._moved
@@ -175,6 +178,10 @@ class Exchange:
         ]
         return resting, list(kernel.available(index, 1)), list(kernel.available(index, -1))
 
+    def tick_i(self, market: int) -> int:
+        """The tick the venue judges orders by now."""
+        return self._kernel.tick_i(VENUE, market)
+
     # ---------------------------------------------------------------- queue positions
     def ahead(self, order: VenueOrder) -> int | None:
         """Lots in front of a resting order, None where it does not rest."""
@@ -184,15 +191,15 @@ class Exchange:
 
     def watch_queue(self, account: str, order_id: OrderId, percent: int) -> None:
         """Tell the account when its order's place has moved by `percent` of the lots ahead, from when it rests."""
-        order = self.entry.find(order_id)
-        if order is not None and order.account == account and self.ahead(order) is not None:
+        order = self.entry.find(account, order_id)
+        if order is not None and self.ahead(order) is not None:
             self._watch(order, percent)
-        else:
-            self._watches[order_id] = percent
+        elif order is None or order.is_open:
+            self._watches[(account, order_id)] = percent
 
     def _rests(self, order: VenueOrder) -> None:
         """An order has joined a queue: whoever asked hears of it from now on."""
-        percent = self._watches.pop(order.id, None)
+        percent = self._watches.pop(order.key, None)
         if percent is not None:
             self._watch(order, percent)
         if order.slot is not None and self.trace.wants_queues:
@@ -255,8 +262,7 @@ class Exchange:
         self.contracts.payoffs[instrument.market] = payoff_i
         paid = self.model.resolution.auto_redeem
         if paid:
-            venues_own = (Ledger.STREET, Ledger.FEES, Ledger.MINT)
-            for account in [name for name in self.ledger.accounts if name not in venues_own]:
+            for account in [name for name in self.ledger.accounts if name not in Ledger.OWN]:
                 settle(self.ledger, account, instrument, payoff_i)
         self.tell_all(MarketResolved(MarketId(instrument.market), payoff_i, self.runtime.now_ns(), paid))
 

@@ -52,17 +52,18 @@ class Resolutions:
         self._model = model
         self._final = final
         self._rng = runtime.rng(f"{venue_id}.resolution")
-        self._proposed: dict[int, int] = {}
+        self.proposed: dict[int, int] = {}
+        """market -> what was proposed first"""
         self.disputed: set[int] = set()
         self.void: set[int] = set()
 
     def knows(self, market: int) -> bool:
         """Whether somebody has said how it ended."""
-        return market in self._proposed
+        return market in self.proposed
 
     def propose(self, market: int, payoff_i: int, one_i: int) -> None:
         """Somebody says how it ended, for the first time. `one_i`: price 1.0 of the market."""
-        self._proposed[market] = payoff_i
+        self.proposed[market] = payoff_i
         model, wait_ns = self._model, self._model.delay_ns
         if self._rng.below(MILLION) < model.dispute_per_million:
             self.disputed.add(market)

@@ -19,6 +19,9 @@ from execsim.core.order import (
 )
 from execsim.ports import Timer
 
+OrderKey = tuple[str, OrderId]
+"""(account, id): traders name their orders, and two of them may choose the same name."""
+
 
 @dataclass(slots=True)
 class VenueOrder:
@@ -68,6 +71,10 @@ class VenueOrder:
             order.price_i, order.size_lots, order.quote_amount, order.expire_ns,
             left_lots=order.size_lots or 0, left_quote=order.quote_amount or 0,
         )  # fmt: skip
+
+    @property
+    def key(self) -> OrderKey:
+        return (self.account, self.id)
 
     @property
     def side_sign(self) -> int:

@@ -30,6 +30,10 @@ class Gate:
         """The market has resolved: it takes no more orders."""
         self._closed.add(market)
 
+    def is_open(self, market: int) -> bool:
+        """Whether it takes orders: it has not ended and is not halted."""
+        return market not in self._closed and self._kernel.trading(market)
+
     def check(self, order: VenueOrder, now_ns: int) -> ExecError | None:
         """The first rule the order breaks, or None."""
         for rule in self._rules:
@@ -68,7 +72,7 @@ class Gate:
     def _market(self, order: VenueOrder, now_ns: int) -> ExecError | None:
         if order.market < 0:
             return self._no("unknown_market", order, market=order.instrument.market)
-        if order.market in self._closed or not self._kernel.trading(order.market):
+        if not self.is_open(order.market):
             return self._no("market_closed", order, market=order.instrument.market)
         return None
 

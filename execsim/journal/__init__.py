@@ -2,6 +2,20 @@
 
 from execsim.journal.canonical import canonical_json, digest_of
 from execsim.journal.digest import HashJournal
-from execsim.journal.sqlite import BATCH_ROWS, JournalRow, SqliteJournal, discard, read
+from execsim.journal.reader import discard, opened, read
+from execsim.journal.sqlite import BATCH_ROWS, SqliteJournal
+from execsim.journal.state import state_of
+from execsim.ports import JournalRow
 
-__all__ = ["BATCH_ROWS", "HashJournal", "JournalRow", "SqliteJournal", "canonical_json", "digest_of", "discard", "read"]
+__all__ = [
+    "BATCH_ROWS",
+    "HashJournal",
+    "JournalRow",
+    "SqliteJournal",
+    "canonical_json",
+    "digest_of",
+    "discard",
+    "opened",
+    "read",
+    "state_of",
+]

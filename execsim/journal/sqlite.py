@@ -1,48 +1,52 @@
 """The journal on disk: SQLite in WAL mode, append-only.
 
-mode full      each row is committed and synced before `write` returns: paper and live
+mode full      rows are buffered by `write`; `flush` commits and syncs all of them at once, so that everybody who waits for
+               the disk at one moment shares one sync (engine/commit.py decides who waits): paper and live
 mode batched   rows are committed `BATCH_ROWS` at a time and at close: backtests, where a crash costs only the run
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, suppress
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata, resources
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from threading import RLock
+from typing import Any, Final, Literal, TypeVar
 
 from execsim.core.errors import ConfigError, JournalError
+from execsim.core.order import OrderId
 from execsim.journal.canonical import NotCanonical, canonical_json, row_line
-
-SCHEMA_VERSION: Final = 1
+from execsim.journal.reader import SCHEMA_VERSION, discard, parsed, raw_rows
+from execsim.ports import JournalRow
 
 BATCH_ROWS: Final = 4_096
 """Rows one transaction holds in mode batched, about 1 MB. Measured: 2 to 3 us a row, the same from 512 to 65,536."""
 
+UNSYNCED_ROWS_MAX: Final = 65_536
+"""Rows mode full holds for the next sync, about 16 MB. With so many the disk has stood still for long: the next `write`
+commits by itself and waits for it, so that memory stays bounded."""
+
 _INSERT: Final = "INSERT INTO events (seq, ts_ns, kind, order_id, body) VALUES (?, ?, ?, ?, ?)"
-_SELECT: Final = "SELECT seq, ts_ns, kind, order_id, body FROM events ORDER BY seq"
+_NOTE: Final = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
+_INDEX: Final = "CREATE INDEX IF NOT EXISTS events_by_order ON events (order_id) WHERE order_id <> ''"
+OF_ORDER: Final = (
+    "SELECT seq, ts_ns, kind, order_id, body FROM events WHERE order_id = ? AND order_id <> '' ORDER BY seq"
+)
 
-
-class JournalRow(NamedTuple):
-    """One row as read back; `body` holds plain JSON values."""
-
-    seq: int
-    ts_ns: int
-    kind: str
-    order_id: str
-    body: dict[str, Any]
+T = TypeVar("T")
 
 
 class SqliteJournal:
     """Appends rows to the SQLite file `path`, created with its folder. An existing file is refused, unless `append`,
     which continues its numbering and its digest.
 
-    One writer: calls may come from any thread (`Runtime.blocking`), one at a time. After a failed write nothing more
-    is accepted: a gap in the record would be worse than its end.
+    One writer calls `write` and `note`; `flush` may run in another thread meanwhile (`Runtime.blocking`), one lock stands
+    around the connection. Rows reach the file in the order of their numbers. After a failed commit nothing more is accepted:
+    a gap in the record would be worse than its end. `commits` counts transactions: in mode full, syncs of the disk.
     Errors: JournalError(path, what) for everything SQLite or the system refuses; ConfigError for an unknown mode.
     """
 
@@ -52,9 +56,15 @@ class SqliteJournal:
         self.path = Path(path)
         self.mode = mode
         self.rows = 0
+        self.commits = 0
+        self._limit = UNSYNCED_ROWS_MAX if mode == "full" else BATCH_ROWS
         self._state = hashlib.sha256()
-        self._batch: list[tuple[int, int, str, str, str]] = []
+        # deques: append and popleft are atomic, so that `write` needs no lock against a `flush` in another thread
+        self._rows: deque[tuple[int, int, str, str, str]] = deque()
+        self._notes: deque[tuple[str, str]] = deque()
+        self._lock = RLock()
         self._refusal = ""
+        self._closed = False
         exists = self.path.exists()
         if exists and not append:
             raise JournalError(
@@ -65,41 +75,52 @@ class SqliteJournal:
         self._db = self._connect(new=not exists)
 
     def write(self, kind: str, ts_ns: int, order_id: str, body: Mapping[str, Any]) -> None:
-        """Append one row: on disk when this returns (full), or with its batch. Errors: JournalError."""
-        if self._refusal:
-            raise JournalError(str(self.path), self._refusal)
+        """Append one row; it is on disk after the next commit. Errors: JournalError."""
+        self._check_open()
         seq = self.rows + 1
         try:
             text = canonical_json(body)
             line = row_line(seq, ts_ns, kind, order_id, text)
         except (NotCanonical, UnicodeEncodeError) as error:
             raise JournalError(str(self.path), f"{kind}: {error}") from None
-        row = (seq, ts_ns, kind, order_id, text)
-        if self.mode == "full":
-            self._store([row])
-        else:
-            self._batch.append(row)
-            if len(self._batch) >= BATCH_ROWS:
-                self.flush()
         self._state.update(line)
         self.rows = seq
+        self._rows.append((seq, ts_ns, kind, order_id, text))
+        if len(self._rows) >= self._limit:
+            self.flush()
 
     @property
     def durable(self) -> bool:
         return self.mode == "full"
 
     def note(self, key: str, text: str) -> None:
-        """Keep a fact about the run beside the rows. Errors: JournalError."""
-        try:
-            self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, text))
-        except sqlite3.Error as error:
-            raise JournalError(str(self.path), f"cannot write: {error}") from error
+        """Keep a fact about the run beside the rows, from the next commit on. Errors: JournalError."""
+        self._check_open()
+        self._notes.append((key, text))
 
     def flush(self) -> None:
-        """Commit what a batch still holds. Errors: JournalError."""
-        if self._batch:
-            batch, self._batch = self._batch, []
-            self._store(batch)
+        """Commit (in mode full: and sync) everything written so far. May run in another thread than `write`.
+
+        Errors: JournalError, also after an earlier failure."""
+        with self._lock:
+            if self._closed:
+                return
+            if self._refusal:
+                raise JournalError(str(self.path), self._refusal)
+            rows, notes = _taken(self._rows), _taken(self._notes)
+            if rows or notes:
+                self._store(rows, notes)
+
+    def rows_of(self, order_id: OrderId) -> Sequence[JournalRow]:
+        """Every row of one order, in order: what is buffered is committed first. Errors: JournalError."""
+        with self._lock:
+            if not self._refusal:
+                self.flush()
+            try:
+                found = self._db.execute(OF_ORDER, (order_id,)).fetchall()
+            except sqlite3.Error as error:
+                raise JournalError(str(self.path), f"cannot read: {error}") from error
+        return [parsed(self.path, row) for row in found]
 
     def digest(self) -> str:
         """sha256 over the canonical rows so far, committed or not."""
@@ -107,11 +128,17 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Commit the rest and close the file; the WAL is folded into it. Harmless if repeated. Errors: JournalError."""
-        try:
-            self.flush()
-        finally:
-            self._refusal = self._refusal or "a row was written after close"
-            self._leave_wal()
+        with self._lock:
+            try:
+                if not self._refusal:
+                    self.flush()
+            finally:
+                self._closed = True
+                self._leave_wal()
+
+    def _check_open(self) -> None:
+        if self._refusal or self._closed:
+            raise JournalError(str(self.path), self._refusal or "a row was written after close")
 
     def _leave_wal(self) -> None:
         """Close as one plain file: reading a file in WAL mode would leave -wal and -shm beside it, or fail where the
@@ -124,14 +151,19 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise JournalError(str(self.path), f"cannot close: {error}") from error
 
-    def _store(self, rows: list[tuple[int, int, str, str, str]]) -> None:
+    def _store(self, rows: list[tuple[int, int, str, str, str]], notes: list[tuple[str, str]]) -> None:
         try:
             self._db.execute("BEGIN")
+            self._db.executemany(_NOTE, notes)
             self._db.executemany(_INSERT, rows)
             self._db.execute("COMMIT")
         except (sqlite3.Error, OverflowError, OSError) as error:
-            self._refusal = f"an earlier write failed ({error}); the record ends at row {rows[0][0] - 1}"
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            end = f"; the record ends at row {rows[0][0] - 1}" if rows else ""
+            self._refusal = f"an earlier write failed ({error}){end}"
             raise JournalError(str(self.path), f"cannot write: {error}") from error
+        self.commits += 1
 
     def _connect(self, new: bool) -> sqlite3.Connection:
         """Errors: JournalError; a file begun here is not left behind half made."""
@@ -151,6 +183,8 @@ class SqliteJournal:
                 )
                 db.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", meta.items())
                 db.execute("COMMIT")
+            else:  # a journal of an execsim that had no index yet
+                db.execute(_INDEX)
         except (sqlite3.Error, OSError) as error:
             db.close()
             if new:
@@ -160,61 +194,11 @@ class SqliteJournal:
 
     def _fold(self) -> None:
         """Take up numbering and digest where an existing file ends."""
-        with closing(_open_read_only(self.path)) as db:
-            for seq, ts_ns, kind, order_id, text in _select(self.path, db):
-                self._state.update(row_line(seq, ts_ns, kind, order_id, text))
-                self.rows = seq
+        for seq, ts_ns, kind, order_id, text in raw_rows(self.path):
+            self._state.update(row_line(seq, ts_ns, kind, order_id, text))
+            self.rows = seq
 
 
-def read(path: Path) -> Iterator[JournalRow]:
-    """The rows of a journal in order, read-only (a run may still be writing it: what is committed is seen).
-
-    Errors: JournalError at once when the file is missing, no journal, or of another schema version.
-    """
-    _open_read_only(path).close()
-    return _rows(path)
-
-
-def discard(path: Path) -> None:
-    """Remove a journal and the files SQLite keeps beside it; nothing happens if there is none. Errors: JournalError."""
-    for suffix in ("", "-wal", "-shm"):
-        try:
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-        except OSError as error:
-            raise JournalError(str(path), f"cannot remove: {error}") from error
-
-
-def _rows(path: Path) -> Iterator[JournalRow]:
-    with closing(_open_read_only(path)) as db:
-        for seq, ts_ns, kind, order_id, text in _select(path, db):
-            try:
-                body = json.loads(text)
-            except ValueError:
-                raise JournalError(str(path), f"row {seq}: body is not JSON") from None
-            yield JournalRow(seq, ts_ns, kind, order_id, body)
-
-
-def _select(path: Path, db: sqlite3.Connection) -> Iterator[tuple[int, int, str, str, str]]:
-    try:
-        yield from db.execute(_SELECT)
-    except sqlite3.Error as error:
-        raise JournalError(str(path), f"cannot read: {error}") from error
-
-
-def _open_read_only(path: Path) -> sqlite3.Connection:
-    if not Path(path).is_file():
-        raise JournalError(str(path), "no such journal")
-    try:
-        db = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise JournalError(str(path), f"cannot open: {error}") from error
-    try:
-        found = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    except sqlite3.Error as error:
-        db.close()
-        raise JournalError(str(path), f"is no execsim journal: {error}") from error
-    if found != (str(SCHEMA_VERSION),):
-        db.close()
-        version = found[0] if found else "none"
-        raise JournalError(str(path), f"has schema version {version}, this execsim reads {SCHEMA_VERSION}")
-    return db
+def _taken(buffer: deque[T]) -> list[T]:
+    """What stands in a buffer now, taken out; what another thread adds meanwhile stays for the next time."""
+    return [buffer.popleft() for _ in range(len(buffer))]

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from execsim.core.errors import ConfigError, OrderNotFound
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
-from execsim.journal import read
-from execsim.journal.sqlite import JournalRow
+from execsim.journal import JournalRow, read
 from execsim.tape.rows import SOURCE_SHIFT
 from execsim.tape.schema import Kind
 

@@ -140,20 +140,30 @@ COLUMNS: Final[Mapping[str, tuple[Column, ...]]] = {
 Values = dict[str, Any]
 
 
+def values(table: str, record: RunRecord) -> Iterator[Values]:
+    """The rows of orders, fills or positions, by column name."""
+    if table == "orders":
+        yield from (_order_row(order) for order in record.orders)
+    elif table == "fills":
+        yield from _fill_rows(record)
+    else:
+        yield from (_position_row(p, record.marks.get(m)) for m, p in record.positions.items())
+
+
 def orders_frame(record: RunRecord) -> pd.DataFrame:
     """One row an order, in the order they were made."""
-    return _frame("orders", (_order_row(order) for order in record.orders))
+    return _frame("orders", values("orders", record))
 
 
 def fills_frame(record: RunRecord) -> pd.DataFrame:
     """One row a fill, in booking order. Positions and realised profit are folded from the fills alone: splits, merges
     and the payout of a resolved market are not fills and do not show here (see positions)."""
-    return _frame("fills", _fill_rows(record))
+    return _frame("fills", values("fills", record))
 
 
 def positions_frame(record: RunRecord) -> pd.DataFrame:
     """One row a market that has a position or had one."""
-    return _frame("positions", (_position_row(p, record.marks.get(m)) for m, p in record.positions.items()))
+    return _frame("positions", values("positions", record))
 
 
 def equity_frame(record: RunRecord) -> pd.DataFrame:
@@ -192,12 +202,21 @@ def write_frames(record: RunRecord, folder: Path) -> list[Path]:
         "positions": positions_frame(record),
         "equity": equity_frame(record),
     }
+    return write_tables(frames, folder)
+
+
+def write_tables(frames: Mapping[str, pd.DataFrame], folder: Path, format: str = "parquet") -> list[Path]:
+    """Write documented frames as parquet or csv files, each atomically; returns their paths. In csv a missing value is an
+    empty cell and times are ISO 8601, UTC. Errors: ConfigError when the folder cannot be written."""
     paths = []
     for name, frame in frames.items():
-        path = folder / f"{name}.parquet"
-        table = pa.Table.from_pandas(frame, schema=_schema(name), preserve_index=False)
+        path = folder / f"{name}.{format}"
         with replacing(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+            if format == "csv":
+                frame.to_csv(temporary, index=False)
+            else:
+                table = pa.Table.from_pandas(frame, schema=_schema(name), preserve_index=False)
+                pq.write_table(table, temporary, compression="zstd")
         paths.append(path)
     return paths
 

@@ -4,6 +4,7 @@
     timers.py     the one heap of timers                        rng.py      named streams of random integers
     scheduler.py  what both runtimes share                      sync.py     Queue, Event, Group, timeout (port only)
     virtual.py    SimPy steps tasks and moves time              wall.py     asyncio wakes us, the real clock moves
+    held.py       another runtime whose time stands still until it is released
 
 Order within one instant, the same in both runtimes; again and again:
 
@@ -23,6 +24,7 @@ Pending that is settled already is no wait. Cleanup (`finally`) may wait while t
 At the end of a run what is left is cancelled in reverse order of spawning, each task after the next newer one has ended.
 """
 
+from execsim.runtime.held import HeldRuntime
 from execsim.runtime.rng import Stream, Streams
 from execsim.runtime.sync import Event, Group, Overflow, Queue, QueueClosed, timeout
 from execsim.runtime.task import Task
@@ -35,6 +37,7 @@ __all__ = [
     "Cancelled",
     "Event",
     "Group",
+    "HeldRuntime",
     "Overflow",
     "Pending",
     "Queue",

@@ -10,8 +10,9 @@ from execsim.exchange.l3_feed import NO_ROWS
 from execsim.kernel import VENUE, Replay, Stop
 from execsim.report.facts import BookWatch, facts
 from execsim.scenario import model
-from execsim.scenario.build import Loaded, Shifted, load_data, span_of
+from execsim.scenario.build import Loaded, load_data
 from execsim.scenario.run import run
+from execsim.scenario.stage import Shifted, span_of
 from execsim.tape.merge import TapeStream, merged
 from execsim.tape.reader import TapeReader
 from execsim.tape.rows import KIND, KIND_BITS, MARKET, SIDE

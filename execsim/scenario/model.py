@@ -149,6 +149,10 @@ class Engine(Section):
     price_bounds: dict[str, Bounds] = Field({}, description="market or venue -> lowest, highest price")
     rate_limits: dict[str, RateLimit] = Field({}, description="venue -> our own limit; else the venue's preset")
     calls: Calls = Calls()
+    orders_kept_max: int = Field(
+        1_000_000, ge=1,
+        description="ended orders kept in memory, here and at each venue; reports show these, the journal has all",
+    )  # fmt: skip
 
 
 class Risk(Section):

@@ -147,6 +147,6 @@ def _policy(item: Any, where: str) -> Policy:
 def _hint(model: type[BaseModel], name: str, value: Any) -> str:
     if name == "market_id" and isinstance(value, int):
         return f"put the id in quotes: YAML reads it as the number {value}"
-    if name == "action":
+    if name == "action" and name in model.model_fields:
         return f"one of: {', '.join(RiskAction)}"
     return f"{model.__name__} takes: {', '.join(model.model_fields)}"

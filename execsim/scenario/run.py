@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from execsim.core.units import NS_PER_S
 from execsim.engine.context import Context
-from execsim.exchange import Sampler, SimulatedVenue, TapeMarket
 from execsim.journal import HashJournal, SqliteJournal, discard
-from execsim.kernel import LOCAL, VENUE, Fifo
+from execsim.kernel import VENUE
 from execsim.observe.publish import Publisher
 from execsim.ports import Journal, Priority
 from execsim.report.explain import JOURNAL, TRACE
@@ -26,7 +24,6 @@ from execsim.scenario.build import Loaded, Parts, join, load_data
 from execsim.scenario.grading import Grades, market_grades, refusals, schedule_blindness
 from execsim.scenario.summary import Tally, summarise
 from execsim.scenario.watch import watch_risk
-from execsim.tape.merge import merged
 
 DRAIN_NS: Final = 10 * NS_PER_S
 """Virtual time after the last row in which answers on their way still arrive."""
@@ -145,29 +142,25 @@ class _Session:
 
     async def main(self) -> None:
         parts, runtime, loaded = self._parts, self._runtime, self._parts.loaded
-        names = [market.id for market in loaded.markets]
-        handlers = [parts.venues[market.instrument.venue].exchange for market in loaded.markets]
-        chunks = merged(parts.streams, births=parts.kernel.queue == Fifo())
-        tape = TapeMarket(runtime, parts.kernel, chunks, names, parts.books, handlers, books=parts.reader)
-        self._schedule_resolutions()
+        stage = parts.stage
+        tape = stage.tape(parts.books)
+        stage.schedule_resolutions(parts.books)
         if self._refuses:
-            schedule_blindness(runtime, parts.kernel, loaded, market_grades(loaded))
-        for name, venue in parts.venues.items():
-            self._open(name, venue, tape)
+            schedule_blindness(runtime, stage.kernel, loaded, market_grades(loaded))
+        stage.open(tape, parts.books)
+        watching = watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
         strategy = runtime.spawn(parts.strategy(self._context), "strategy", daemon=True)
         sampler = runtime.spawn(self._sample(), "samples", daemon=True)
         if self._publisher is not None:
             self._publisher.start(parts.engine, runtime, max(NS_PER_S, (loaded.end_ns - loaded.start_ns) // LOOKS))
-        if parts.agents is not None:
-            parts.agents.tell(tape.publish)
+        if stage.agents is not None:
             runtime.spawn(self._look(), "facts", daemon=True)
         accruing = self._accruals.start()
         period_ns = self._scenario.engine.calls.reconcile_ns
         if period_ns:
             runtime.spawn(parts.engine.reconciler.watch(period_ns), "reconciliation", daemon=True)
-        watching = watch_risk(self._scenario.risk, self._folder, parts.engine, runtime)
-        await runtime.spawn((parts.agents or tape).run(), "tape").join()
-        await runtime.sleep_until(self._last_ns() + NS_PER_S, Priority.LAST)
+        await runtime.spawn((stage.agents or tape).run(), "tape").join()
+        await runtime.sleep_until(stage.last_ns() + NS_PER_S, Priority.LAST)
         for task in (sampler, *accruing, *watching):
             task.cancel()
         parts.books.end()
@@ -177,42 +170,10 @@ class _Session:
         await runtime.sleep(DRAIN_NS)
         await self._settle()
         strategy.cancel()
-        if parts.agents is not None:
-            parts.agents.close()
+        if stage.agents is not None:
+            stage.agents.close()
         for venue in parts.venues.values():
             venue.ledger.check()
-
-    def _open(self, name: str, venue: SimulatedVenue, tape: TapeMarket) -> None:
-        """Join an exchange to the market data, and let its faults begin."""
-        exchange = venue.exchange
-        # a stream of its own: how the tape is read must not depend on what else reaches us
-        ticks = venue.latency.feed.sampler(self._runtime.rng(f"{name}.ticks"))
-        exchange.mute, exchange.unmute = tape.mute, tape.unmute
-        exchange.hear_tick = partial(self._hear_tick, ticks)
-        exchange.start()
-
-    def _hear_tick(self, ticks: Sampler, market: str, tick_i: int) -> None:
-        """A tick that is not on the tape reaches the strategy a feed latency later."""
-        names, now_ns = [m.id for m in self._parts.loaded.markets], self._runtime.now_ns()
-        seen_ns = now_ns + ticks.next(now_ns)
-        kernel, sink = self._parts.kernel, self._parts.books
-
-        def hear() -> None:
-            kernel.set_tick(names.index(market), tick_i, views=(LOCAL,))
-            sink.on_tick(market, seen_ns, tick_i)
-
-        self._runtime.call_at(seen_ns, hear)
-
-    def _last_ns(self) -> int:
-        """When the last market has paid out."""
-        venues, ends = self._parts.venues, [self._runtime.now_ns()]
-        for market in self._parts.loaded.markets:
-            waits_ns = venues[market.instrument.venue].exchange.model.resolution.longest_ns()
-            if market.resolve_ns is not None:
-                ends.append(market.resolve_ns + waits_ns)
-            elif waits_ns:
-                ends.append(market.last_ns + waits_ns)
-        return max(ends)
 
     async def _settle(self) -> None:
         """Let what is on its way to the chain end, and the engine find out how orders ended of which nobody said so."""
@@ -223,22 +184,9 @@ class _Session:
                 break
             await runtime.sleep(DRAIN_NS)
 
-    def _schedule_resolutions(self) -> None:
-        """Payouts the scenario knows and the tape does not: at the venue at their time, to us a feed latency later."""
-        for index, market in enumerate(self._parts.loaded.markets):
-            if market.resolve_ns is None or market.payoff_i is None:
-                continue
-            venue, feed = self._parts.venues[market.instrument.venue], self._parts.feeds[market.instrument.venue]
-            seen_ns = market.resolve_ns + feed.one(market.resolve_ns)
-            sink, payoff_i = self._parts.books.on_resolve, market.payoff_i
-            self._runtime.call_at(
-                market.resolve_ns, venue.exchange.on_resolve, index, payoff_i, priority=Priority.VENUE
-            )
-            self._runtime.call_at(seen_ns, sink, market.id, seen_ns, payoff_i)
-
     def _tell_progress(self, now_ns: int) -> None:
         if self._on_progress is not None:
-            self._on_progress(Progress(self._parts.kernel.rows, self._rows_total, now_ns, self._pnl_text()))
+            self._on_progress(Progress(self._parts.stage.kernel.rows, self._rows_total, now_ns, self._pnl_text()))
 
     def _pnl_text(self) -> str:
         totals = self._parts.engine.portfolio.totals(self._parts.engine.marks())
@@ -255,14 +203,14 @@ class _Session:
         """Once a second, while the market is open."""
         while self._runtime.now_ns() < self._parts.loaded.end_ns:
             await self._runtime.sleep_until(self._runtime.now_ns() + LOOK_NS, Priority.LAST)
-            self._watch.add(self._parts.kernel.best(VENUE, 0))
+            self._watch.add(self._parts.stage.kernel.best(VENUE, 0))
 
     def _facts(self) -> dict[str, Any]:
         parts = self._parts
-        if parts.agents is None:
+        if parts.stage.agents is None:
             return {}
         market = parts.loaded.markets[0]
-        found = facts(self._watch, parts.agents.feed.aggressors, market.instrument, LOOK_NS / NS_PER_S)
+        found = facts(self._watch, parts.stage.agents.feed.aggressors, market.instrument, LOOK_NS / NS_PER_S)
         return {"facts": {market.id: found}}
 
     def _take_sample(self) -> None:

@@ -15,8 +15,9 @@ from typing import Any, Final
 from execsim.core.errors import ConfigError
 from execsim.core.units import plain
 from execsim.scenario import model
-from execsim.scenario.build import INFERRED, REFILL, load_data
+from execsim.scenario.build import load_data
 from execsim.scenario.run import run
+from execsim.scenario.stage import INFERRED, REFILL
 
 QUEUES: Final = ("risk_averse", "proportional", "power", "power2", "power3", "log", "log2")
 """The queue models of recordings that show levels, not single orders."""

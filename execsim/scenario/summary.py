@@ -61,7 +61,7 @@ class Tally:
         unknown = sum(order.status is OrderStatus.UNKNOWN for order in engine.get_active_orders())
         names = ("sent", "accepted", "rejected", "cancelled", "filled", "expired")
         counts = {name: self.counts[name] for name in names}
-        return {"submitted": len(engine.order_tracker.get_all_orders()), **counts, "unknown": unknown}
+        return {"submitted": engine.order_tracker.tracked, **counts, "unknown": unknown}
 
 
 def summarise(
@@ -71,7 +71,7 @@ def summarise(
     """The summary object; see README, "What a run prints". `grades`: of the minutes of each market, may be empty without
     fills."""
     loaded, engine = parts.loaded, parts.engine
-    rows = parts.kernel.rows
+    rows = parts.stage.kernel.rows
     defects: Counter[str] = Counter()
     for manifest in loaded.manifests:
         defects.update(manifest.defects)
@@ -130,8 +130,8 @@ def _mishaps_told(parts: Parts) -> list[str]:
         if exchange.chain is not None:
             counts = exchange.chain.counts
             said.append(f"{name}: {counts.failed} of {counts.matched} matches failed on chain, as the scenario assumes")
-    unknown = sum(parts.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
-    if parts.kernel.queue == Fifo() and unknown:
+    unknown = sum(parts.stage.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
+    if parts.stage.kernel.queue == Fifo() and unknown:
         said.append(f"FIFO: {unknown} decreases of our levels name no order: they move no queue, as risk_averse")
     return said
 
@@ -223,7 +223,7 @@ def position_summary(parts: Parts, market: str, mark_i: int | None) -> dict[str,
 
 
 def _latency(parts: Parts) -> dict[str, dict[str, int]]:
-    legs = {"feed": [parts.feed_drawn]}
+    legs = {"feed": [parts.stage.feed_drawn]}
     legs["entry"] = [venue.line.entry.drawn for venue in parts.venues.values()]
     legs["response"] = [venue.line.response.drawn for venue in parts.venues.values()]
     return {leg: LatencyStats.merged(stats).summary() for leg, stats in legs.items()}
@@ -265,6 +265,12 @@ def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
     quotes = list(dict.fromkeys(market.instrument.quote.name for market in parts.loaded.markets))
     if len(quotes) > 1:
         said.append(f"totals over {' and '.join(quotes)} count each as one dollar")
+    tracker = parts.engine.order_tracker
+    if tracker.tracked > tracker.count():
+        said.append(
+            f"tables and report show the last {tracker.count()} of {tracker.tracked} orders (engine.orders_kept_max); "
+            "`execsim journal export` has all of them"
+        )
     for name, venue in parts.venues.items():
         section = scenario.venues.get(name, model.Venue())
         said += [f"{name}: {sentence}" for sentence in unrealistic(section, venue.latency)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -14,6 +13,7 @@ from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.exchange import ChainModel, Event, ExchangeModel, ResolutionModel, TakerDelay
 from execsim.exchange.delays import LognormalLatency
 from execsim.exchange.faults import PACKS, Pack, Schedule
+from execsim.exchange.faults.build import build_pack
 from execsim.scenario.section import Amount, Number, Section
 
 MILLION: Final = 1_000_000
@@ -79,19 +79,7 @@ class Fault(Section):
 
     def build(self) -> Pack:
         """The pack with its parameters. Errors: ConfigError naming what it does not know."""
-        kind = PACKS[self.pack]
-        known = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]  # each is a dataclass
-        for name, value in self.params.items():
-            if name not in known:
-                hint = f"it has: {', '.join(known)}" if known else "it has none"
-                raise ConfigError(f"faults: {self.pack} has no parameter {name!r}", hint)
-            wanted = {"int": int, "str": str, "bool": bool}[str(known[name].type)]
-            negative = isinstance(value, int) and value < 0 and name != "ahead_ms"
-            if type(value) is not wanted or negative:
-                raise ConfigError(
-                    f"faults: {self.pack}.{name} = {value!r}", f"it should be {wanted.__name__}, not negative"
-                )
-        return kind(**self.params)
+        return build_pack(self.pack, self.params)
 
 
 def read_faults(value: object) -> object:

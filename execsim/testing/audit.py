@@ -1,7 +1,8 @@
 """What must hold when a run is over, seen from outside: `audit` compares the engine's books with the venue's.
 
 No order lost, no fill twice, money conserved, nothing still claimed. Faults may delay or hide news; they may not change
-what is true at the end.
+what is true at the end. Orders are compared while both sides have them in memory (`EngineConfig.orders_kept_max`,
+`ExchangeModel.ended_kept_max`), money always.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ def audit(
 def _pairs(engine: ExecutionEngine, venues: Mapping[str, SimulatedVenue]) -> Iterator[tuple[Order, VenueOrder | None]]:
     for order in engine.order_tracker.get_all_orders():
         venue = venues.get(order.venue)
-        yield order, None if venue is None else venue.exchange.entry.find(order.id)
+        booked = None if venue is None else venue.exchange.entry.find(venue.account, order.id)
+        if booked is None and venue is not None and venue.exchange.entry.dropped and order.is_terminal:
+            continue  # the venue may have had it
+        yield order, booked
 
 
 def _orders(engine: ExecutionEngine, venues: Mapping[str, SimulatedVenue]) -> Iterator[str]:
     """No order lost: what one side knows the other knows, and they agree how it ended."""
-    known = {order.id for order in engine.order_tracker.get_all_orders()}
+    known = engine.order_tracker
     for venue in venues.values():
         mine = [o for o in venue.exchange.entry.booked if o.account == venue.account]
         yield from (f"order {o.id}: booked at the venue, unknown to the engine" for o in mine if o.id not in known)
@@ -107,7 +111,7 @@ def _drained(venues: Mapping[str, SimulatedVenue]) -> Iterator[str]:
     """Nothing is open, claimed, unsettled or locked any more."""
     for name, venue in venues.items():
         if venue.exchange.entry.open:
-            yield f"{name}: orders still open: {', '.join(venue.exchange.entry.open)}"
+            yield f"{name}: orders still open: {', '.join(order.id for order in venue.exchange.entry.open.values())}"
         if venue.exchange.chain is not None and venue.exchange.chain.pending:
             yield f"{name}: {len(venue.exchange.chain.pending)} fills are still on their way to the chain"
         for account, held in venue.ledger.accounts.items():

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from execsim.core.events import Depth, Top, Trade
 from execsim.core.instrument import Instrument
 from execsim.core.order import MarketId
-from execsim.ports import NEVER, Pending, Runtime
+from execsim.ports import NEVER, JournalRow, Pending, Runtime
 
 T = TypeVar("T")
 
@@ -145,6 +145,13 @@ class MemoryJournal:
 
     def close(self) -> None:
         return None
+
+    def read(self) -> list[JournalRow]:
+        """The rows as they would come back from a file."""
+        return [
+            JournalRow(seq, ts_ns, kind, order_id, json.loads(json.dumps(body)))
+            for seq, (kind, ts_ns, order_id, body) in enumerate(self.rows, 1)
+        ]
 
     @property
     def kinds(self) -> list[str]:

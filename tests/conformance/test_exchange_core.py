@@ -196,7 +196,7 @@ def could_not_move(world: World, client: str, price: str, id: str, code: str) ->
 
 @step(r"A client (\w+) cancels the remaining size (\d+) of the order (\d+)")
 def cancels(world: World, client: str, size: str, id: str) -> None:
-    assert world.entry.open[OrderId(id)].left_lots == int(size)
+    assert [o.left_lots for o in world.entry.open.values() if o.id == id] == [int(size)]
     answers: list[CancelAck] = []
     world.entry.cancel(answers.append, client, OrderId(id))
     assert answers[0].cancelled

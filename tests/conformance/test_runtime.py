@@ -61,6 +61,21 @@ def test_the_clock_starts_at_the_origin_and_sleeping_moves_it(make: Make) -> Non
     assert isinstance(third, int)
 
 
+def test_the_stopwatch_measures_work_in_wall_time_and_nothing_in_virtual_time(make: Make) -> None:
+    async def main(rt: Runtime) -> tuple[int, int]:
+        before, watch = rt.now_ns(), rt.stopwatch_ns()
+        for _ in range(1_000):
+            rt.now_ns()
+        work_ns = rt.stopwatch_ns() - watch
+        await rt.sleep(2 * MS)
+        assert rt.stopwatch_ns() - watch >= 2 * MS
+        return work_ns, rt.now_ns() - before
+
+    work_ns, passed_ns = run(make, main)
+    assert passed_ns >= 2 * MS
+    assert (work_ns == 0) == (make is virtual)
+
+
 def test_timers_fire_by_time_then_priority_then_sequence(make: Make) -> None:
     async def main(rt: Runtime) -> list[str]:
         seen: list[str] = []

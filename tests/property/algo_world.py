@@ -95,7 +95,7 @@ class Rude:
         self._runtime, self._rng = runtime, rng
         self._sink: EventSink | None = None
         self._fills = 0
-        self._rude = rng.choice((0.0, 0.1, 0.3))
+        self._rude = rng.choice((0.0, 0.1, 0.3, 0.8))
         self._slow = rng.choice((0, 50, 3_000, 8_000)) * NS_PER_MS
         self._voids = rng.choice((0.0, 0.0, 0.3))
         self._chain = self._voids > 0 or rng.random() < 0.2

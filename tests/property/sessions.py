@@ -48,7 +48,7 @@ from execsim.exchange.faults.effects import (
 )
 from execsim.exchange.line import DEADLINE_NS
 from execsim.kernel import INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE, MarketSpan, QueueModel
-from execsim.ports import Priority, VenueProfile
+from execsim.ports import Journal, Priority, VenueProfile
 from execsim.runtime import VirtualRuntime
 from execsim.tape.schema import Flag, Kind
 
@@ -246,7 +246,12 @@ class Flow:
         self._start(self._engine.modify_order(order.id, price_i=price, size_lots=size))
 
 
-def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] | None = None) -> Played:
+def play(
+    seed: int,
+    terms: Terms | None = None,
+    check: Callable[[Played], None] | None = None,
+    journal: Journal | None = None,
+) -> Played:
     """One session from a seed; `check` after every event at the venue and every update of the engine."""
     terms = terms or Terms()
     k, rng = terms.k, random.Random(seed)
@@ -282,7 +287,7 @@ def play(seed: int, terms: Terms | None = None, check: Callable[[Played], None] 
         inferred=rng.choice((INFERRED_IGNORE, INFERRED_THROUGH, INFERRED_USE)),
         validate=rng.random() < 0.3, venue_runtime=Watched(runtime, checked), observer=checked,
         cuts=[rng.randrange(len(tape.rows)) for _ in range(3)],
-        model=model, faults=broken, repeats=True,
+        model=model, faults=broken, repeats=True, journal=journal,
     )  # fmt: skip
     played = Played(world, tape, shorting, _fund(rng, world, k))
     held.append(played)

@@ -11,6 +11,7 @@ from sessions import Played, Terms, play
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.order import FillStatus, OrderStatus
 from execsim.testing.audit import audit
+from execsim.testing.refold import refold
 
 BROKEN = Terms(faults=True)
 
@@ -27,11 +28,13 @@ def money_at_any_moment(played: Played) -> None:
 
 
 def replayed(seed: int) -> Played:
-    """Play a session and audit it."""
+    """Play a session and audit it; the journal alone comes to the same books."""
     played = play(seed, BROKEN, money_at_any_moment)
     wrong = audit(played.world.engine, {"sim": played.world.venue}, played.deposits)
     assert not wrong, f"seed {seed}: {wrong}"
     assert played.world.engine.blotter.invalid_responses == 0, seed
+    retold = refold(played.world.engine, played.world.rows.read())
+    assert not retold, f"seed {seed}: {retold}"
     return played
 
 

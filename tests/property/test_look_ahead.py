@@ -116,4 +116,4 @@ def test_nothing_is_heard_before_it_happened_on_a_shipped_tape(path: Path) -> No
             assert (columns["ts_recv_ns"] >= columns["ts_venue_ns"] + FLOOR_NS).all()
     parts = join(scenario, loaded, VirtualRuntime(scenario.seed, loaded.start_ns), HashJournal(), path.parent)
     names = [market.id for market in loaded.markets]
-    assert listened(parts.kernel, merged(parts.streams), names, loaded.start_ns, FLOOR_NS, 50_000) > 5
+    assert listened(parts.stage.kernel, merged(parts.stage.streams), names, loaded.start_ns, FLOOR_NS, 50_000) > 5

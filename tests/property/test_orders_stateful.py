@@ -34,6 +34,7 @@ from execsim.exchange.faults.packs import Outage, Throttle
 from execsim.ports import Priority, VenueProfile, VenueTraits
 from execsim.testing import MemoryJournal, StepRuntime
 from execsim.testing.audit import audit
+from execsim.testing.refold import refold
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -170,6 +171,8 @@ class Orders(RuleBasedStateMachine):
         assert self.engine.inquiry.open == 0
         wrong = audit(self.engine, {"sim": self.world.venue})
         assert not wrong, wrong
+        retold = refold(self.engine, self.journal.read())
+        assert not retold, retold
         self.runtime.close()
 
     # --- pieces -------------------------------------------------------------------------------------------------------

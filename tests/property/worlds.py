@@ -30,6 +30,7 @@ from execsim.market import Books
 from execsim.ports import FeedSink, Journal, Runtime, VenueProfile
 from execsim.tape.merge import Chunk, TapeStream, merged
 from execsim.tape.schema import COLUMNS, Flag, Kind
+from execsim.testing import MemoryJournal
 
 MS = 1_000_000
 START_NS = 1_000_000 * MS
@@ -156,6 +157,8 @@ class World:
         journal: Journal | None = None,
     ) -> None:
         self.runtime, self.tape = runtime, tape
+        self.rows = MemoryJournal()
+        """the journal, where none is given"""
         self.instruments = tuple(instruments)
         self.kernel = Replay(
             spans or [_span(i) for i in instruments], queue=queue or RiskAverse(), inferred=inferred, refill=refill
@@ -173,7 +176,7 @@ class World:
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
         calls = RouteConfig() if repeats else RouteConfig(retry=RetryConfig(attempts_max=1))
         config = EngineConfig(rate_limits=limits, enable_validation=validate, calls=calls)
-        self.engine = ExecutionEngine(config, runtime, journal)
+        self.engine = ExecutionEngine(config, runtime, journal or self.rows)
         self.engine.register_adapter(self.venue)
         names = [i.market for i in instruments]
         reader = KernelBooks(self.kernel, names)
@@ -189,11 +192,11 @@ class World:
     def fund(self, asset: Asset, units: int) -> None:
         """Money for the trader, at the venue and in the engine's portfolio."""
         self.venue.deposit(asset.name, units)
-        self.engine.portfolio.deposit(asset, units)
+        self.engine.deposit(asset, units)
 
     def split(self, market: str, lots: int) -> None:
         self.venue.split(market, lots)
-        self.engine.portfolio.split(market, lots)
+        self.engine.open_sets(market, lots)
 
 
 def _span(instrument: Instrument) -> MarketSpan:

@@ -41,9 +41,15 @@ def another_process() -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture(scope="session")
-def finished(regenerate: Any, another_process: Any) -> dict[str, Any]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each scenario leaves its files, in a folder of its name."""
+    return tmp_path_factory.mktemp("shipped")
+
+
+@pytest.fixture(scope="session")
+def finished(regenerate: Any, another_process: Any, folders: Path) -> dict[str, Any]:
     """Name -> how the scenario ended here."""
-    return {name: regenerate.finish(name) for name in regenerate.SETTINGS}
+    return {name: regenerate.finish(name, out=folders / name) for name in regenerate.SETTINGS}
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,9 @@ SETTINGS: dict[str, list[str]] = {
 }
 """Shipped scenario -> what is changed to keep its test short."""
 
+ALGOS = ("twap", "vwap", "pov", "iceberg", "router")
+"""Scenarios of scenarios/algos, as they are."""
+
 
 def finish(name: str, *settings: str, seed: int | None = None, out: Path | None = None) -> Finished:
     """One shipped scenario, run to its end in this process."""
@@ -61,6 +64,23 @@ def golden(summary: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def finish_algo(name: str, *settings: str, seed: int | None = None, out: Path | None = None) -> Finished:
+    """One scenario of an execution algorithm, run to its end in this process."""
+    folder = SCENARIOS / "algos"
+    return run(model.load(folder / f"{name}.toml", seed, settings), name, folder, out)
+
+
+def golden_algo(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """What became of the parent order, and of its children."""
+    return {
+        "executions": summary["executions"],
+        "orders": summary["orders"],
+        "positions": {market: row["net"] for market, row in summary["positions"].items()},
+        "fees": summary["pnl"]["fees"],
+        "journal_sha256": summary["journal_sha256"],
+    }
+
+
 def main(arguments: list[str]) -> None:
     summaries = {name: finish(name).summary for name in SETTINGS}
     if arguments == ["--print"]:
@@ -68,9 +88,15 @@ def main(arguments: list[str]) -> None:
         return
     GOLDEN.mkdir(exist_ok=True)
     for name, summary in summaries.items():
-        path = GOLDEN / f"{name}.json"
-        path.write_text(json.dumps(golden(summary), indent=2) + "\n", encoding="utf-8")
-        print(path)
+        _write(GOLDEN / f"{name}.json", golden(summary))
+    for name in ALGOS:
+        _write(GOLDEN / "algos" / f"{name}.json", golden_algo(finish_algo(name).summary))
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print(path)
 
 
 if __name__ == "__main__":

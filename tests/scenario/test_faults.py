@@ -10,10 +10,11 @@ import pytest
 from execsim.core.order import OrderStatus
 from execsim.core.units import NS_PER_S
 from execsim.exchange.faults import PACKS
-from execsim.journal import read
+from execsim.journal import read, state_of
 from execsim.scenario import model
 from execsim.scenario.run import Finished, run
 from execsim.testing.audit import audit
+from execsim.testing.refold import differences
 
 FAULTS = Path(__file__).resolve().parents[2] / "scenarios" / "faults"
 NAMES = sorted(path.stem for path in FAULTS.glob("*.toml"))
@@ -45,6 +46,12 @@ def test_no_order_is_lost_no_fill_is_doubled_and_money_is_conserved(fault: str, 
     wrong = audit(finished.parts.engine, finished.parts.venues)
     assert not wrong, f"{len(wrong)} faults: {wrong[:5]}; replay: uv run execsim run scenarios/faults/{fault}"
     assert finished.parts.engine.blotter.invalid_responses == 0
+
+
+@pytest.mark.parametrize("fault", NAMES)
+def test_the_journal_alone_comes_to_the_same_books(fault: str, played: Any) -> None:
+    finished, out = played[fault]
+    assert differences(finished.parts.engine, state_of(out / "journal.sqlite")) == []
 
 
 @pytest.mark.parametrize("fault", [name for name in NAMES if name != "base"])
@@ -148,4 +155,4 @@ def test_orders_that_timed_out_are_known_in_the_end(played: Any) -> None:
     finished, _ = played["lost_ack"]
     entry = finished.parts.venues["polymarket"].exchange.entry
     unknown = [o for o in finished.record.orders if o.status is OrderStatus.UNKNOWN]
-    assert all(entry.find(order.id) is None for order in unknown)
+    assert all(entry.find("trader", order.id) is None for order in unknown)

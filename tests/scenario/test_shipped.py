@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from execsim.exchange import TRADER
-from execsim.journal import digest_of, read
+from execsim.journal import digest_of, read, state_of
 from execsim.scenario import model
+from execsim.testing.refold import differences
 
 PNL = ("realised", "unrealised", "fees", "rebates", "net")
 
@@ -60,6 +61,13 @@ def test_journal_modes_agree(mode: str, which: str, finished: Any, regenerate: A
     assert path.exists() == (mode != "off")
     if mode != "off":
         assert digest_of(read(path)) == summary["journal_sha256"]
+
+
+def test_the_journal_alone_comes_to_the_same_books(name: str, finished: Any, folders: Path) -> None:
+    """State is a fold over the journal: every order, fill, position and unit of cash, from the file and nothing else."""
+    folded = state_of(folders / name / "journal.sqlite")
+    assert differences(finished[name].parts.engine, folded) == []
+    assert len(folded.booked()) == len(finished[name].record.fills)
 
 
 def test_it_says_all_it_should(name: str, finished: Any) -> None:
@@ -197,7 +205,7 @@ def test_our_own_impact_is_real(finished: Any, regenerate: Any) -> None:
         regenerate.finish("agents_binary", "strategy.params.max_position=0.01"),
     )
     assert without.summary["fills"]["count"] == 0
-    traded = [done.parts.agents.feed.aggressors for done in (with_us, without)]
+    traded = [done.parts.stage.agents.feed.aggressors for done in (with_us, without)]
     assert traded[0] != traded[1]
     assert traded[0][:3] == traded[1][:3]
 

@@ -108,6 +108,15 @@ class FaultDesk:
             for thaw in self.on_thaw:
                 thaw()
 
+    def is_active(self, name: str) -> bool:
+        """Whether a pack of that name is at work now."""
+        return any(active.pack == name for active in self._active)
+
+    def end(self, name: str) -> None:
+        """Let what is active of that pack be over now."""
+        for active in [active for active in self._active if active.pack == name]:
+            self._off(active)
+
     def stop(self) -> None:
         """The end of the run: everything works again, so that what is left can be settled."""
         for active in list(self._active):

@@ -401,6 +401,10 @@ class Execution:
             self._end(State.DONE if complete else self._ending or State.CANCELLED, self.reason)
             return
         ending = self._over()
+        if ending is not None:
+            # news of settled children comes as updates, and one may still be unread
+            parent.recount()
+            ending = None if parent.open else self._over()
         if ending is None:
             self._idle_since = None
             return

@@ -18,7 +18,7 @@ from execsim.core.errors import ConfigError
 from execsim.core.events import OrderUpdate, Trade
 from execsim.core.instrument import InstrumentKind, Outcome
 from execsim.core.lifecycle import OrderEvent
-from execsim.core.order import OrderStatus, OrderType, Side, TimeInForce
+from execsim.core.order import OrderId, OrderStatus, OrderType, Side, TimeInForce
 from execsim.core.units import NS_PER_S, Number, Rounding, decimal_of
 from execsim.strategy.algos.execution import Execution
 from execsim.strategy.algos.parent import Child
@@ -34,13 +34,14 @@ if TYPE_CHECKING:
 
 LOOK_NS: Final = NS_PER_S
 """How often venues are looked at again while one of them is not well."""
+ANSWERS: Final = frozenset({OrderEvent.ACK, OrderEvent.FILL, OrderEvent.DONE, OrderEvent.REFUSE})
 TAKING: Final = Tactics(style=Style.AGGRESSIVE)
 
 
 @dataclass(slots=True)
 class Venue:
-    """One market of a router. `latency_ns`: order to ack, a moving average of what was measured; `penalty`: quote per unit
-    that is added to its price whatever is measured."""
+    """One market of a router. `latency_ns`: order to first answer, a moving average of what was measured; `penalty`: quote
+    per unit that is added to its price whatever is measured."""
 
     market: str
     weight: int
@@ -72,15 +73,18 @@ class Router:
         self._tactics = tactics
         self._depth = depth
         self._taken = Taken()
+        self._heard: set[OrderId] = set()
+        """children whose venue has said something of them"""
 
     def hear(self, trade: Trade) -> bool:
         return False
 
     def told(self, update: OrderUpdate, child: Child) -> None:
-        """Measure how long an ack takes, count silences, remember what was taken."""
+        """Measure how long an answer takes, count silences, remember what was taken."""
         self._taken.told(update, child, child.shown)
         venue = self.venues[update.order.market]
-        if update.event is OrderEvent.ACK and update.before is OrderStatus.SUBMITTING:
+        if update.event in ANSWERS and update.before is not OrderStatus.PENDING and child.order.id not in self._heard:
+            self._heard.add(child.order.id)
             took_ns = update.ts_ns - update.order.created_ns
             known = venue.latency_ns
             venue.latency_ns = took_ns if known is None else known + (took_ns - known) // 8

@@ -216,7 +216,9 @@ def test_an_unknown_venue_lists_the_known_before_anything_is_imported(execsim: A
     done = execsim("run", scene.scenario)
     assert (done.code, done.err) == (
         2,
-        ["execsim: VenueNotSupported: venue 'kalchi' is not supported; known venues: binance, kalshi, polymarket"],
+        [
+            "execsim: VenueNotSupported: venue 'kalchi' is not supported; known venues: binance, kalshi, native, polymarket"
+        ],
     )
     assert not tapes.exists()
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execsim.core.errors import InvalidOrderState
-from execsim.core.lifecycle import ORDER, OrderEvent, diagram, step
+from execsim.core.lifecycle import ORDER, REASONS, OrderEvent, page, step
 from execsim.core.order import OrderStatus
 
 DOCS = Path(__file__).parents[3] / "docs" / "lifecycle.md"
@@ -49,9 +49,10 @@ def test_a_terminal_order_comes_back_only_by_news_from_the_venue(events: list[Or
         status = after
 
 
-def test_the_docs_show_this_table() -> None:
-    text = DOCS.read_text()
-    assert diagram().rstrip() in text
-    for state, row in ORDER.items():
-        for event, after in row.items():
-            assert f"| {state} | {event} | {after} |" in text
+def test_every_step_has_its_reason_in_the_world() -> None:
+    assert {state: set(row) for state, row in REASONS.items()} == {state: set(row) for state, row in ORDER.items()}
+    assert all(len(reason) > 8 for row in REASONS.values() for reason in row.values())
+
+
+def test_the_docs_are_generated_from_this_table() -> None:
+    assert DOCS.read_text() == page()

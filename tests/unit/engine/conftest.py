@@ -71,11 +71,11 @@ class Rig:
     latency_ns: int = 1_000_000
     market: Instrument = field(default_factory=binary)
     runtime: StepRuntime = field(default_factory=lambda: StepRuntime(start_ns=1_000_000_000))
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
 
     def __post_init__(self) -> None:
         MADE.append(self)
         self.spot = spot()
-        self.journal = MemoryJournal()
         self.engine = ExecutionEngine(self.config, self.runtime, self.journal)
         self.venue = MockVenue("polymarket", [self.market], self.runtime, latency_ns=self.latency_ns)
         self.other = MockVenue("binance", [self.spot], self.runtime, latency_ns=self.latency_ns)

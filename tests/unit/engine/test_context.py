@@ -186,3 +186,23 @@ def test_reading_the_market(rig):
     task = ctx.spawn(ctx.sleep(5), "nap")
     rig.runtime.drain()
     assert (task.done, task.name) == (True, "maker: nap")
+
+
+def test_what_an_algorithm_asks_of_its_context(rig):
+    """Fills as they stand, whether the market is open, the venue's word on an ended order, and random streams by name."""
+    ctx = rig.context()
+    order = rig.run(ctx.submit("rain", "buy", 0.5, 10))
+    sink, rig.venue._sink = rig.venue._sink, lambda event: None
+    fill = rig.venue.fill(order.id, 4_000_000)
+    rig.venue._sink = sink
+    rig.run(ctx.cancel_and_wait(order))
+    assert (order.status, order.filled_lots) == (S.CANCELLED, 0)
+    report = rig.run(ctx.ask(order))
+    assert (report.status, report.filled_lots, order.filled_lots) == (S.CANCELLED, 4_000_000, 4_000_000)
+    assert ctx.fills(order) == [fill]
+    assert ctx.is_open("rain")
+    rig.venue.resolve("rain", 10_000)
+    assert not ctx.is_open("rain")
+    assert ctx.rng("x") is ctx.rng("x")
+    assert ctx.rng("x").raw() != rig.context("other").rng("x").raw()
+    assert ctx.narrow(["rain"], {}).results is ctx.results

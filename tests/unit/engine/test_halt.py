@@ -23,8 +23,10 @@ from execsim.engine import (
     StaleData,
     VenueHealth,
 )
+from execsim.engine.fold import fold
 from execsim.engine.halt import Halts
 from execsim.engine.losses import DAY_NS, NOTE
+from execsim.testing.refold import refold
 
 S = OrderStatus
 
@@ -188,9 +190,8 @@ def test_the_journal_tells_it_again(rig: Any) -> None:
     told: list[Halts] = []
 
     def check() -> None:
-        again = Halts(lambda kind, body: None, lambda: 0)
-        for kind, ts_ns, _, body in rig.journal.rows:
-            again.apply(kind, ts_ns, body)
+        instruments = {"rain": rig.market, "BTCUSDT": rig.spot}
+        again = fold(rig.journal.read(), instruments, rig.engine.opening).halts
         assert again.all() == rig.engine.halted
         told.append(again)
 
@@ -205,9 +206,13 @@ def test_the_journal_tells_it_again(rig: Any) -> None:
     rig.engine.kill("all")
     check()
     assert told[-1].kill_reason == "all"
+    assert refold(rig.engine, rig.journal.read()) == []
     # a killed engine stays so; the next one on its journal trades when a person says so
-    assert len(told[-1].resume("a new day")) == 1
-    assert not told[-1]
+    following = Halts(lambda kind, body: None, lambda: 0)
+    following.restore(told[-1].all())
+    assert following.kill_reason == "all"
+    assert len(following.resume("a new day")) == 1
+    assert not following
 
 
 def test_a_journal_that_fails_leaves_us_halted(rig: Any) -> None:

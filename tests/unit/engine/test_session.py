@@ -461,8 +461,10 @@ def test_an_order_in_flight_cannot_be_submitted_again(rig):
         rig.engine.begin(order)
     rig.run(rig.engine.cancel_order(order.id))
     rig.engine.order_tracker.remove_order(order.id)
-    with pytest.raises(InvalidOrderState):
+    with pytest.raises(ValidationError, match="already in use"):
         rig.engine.begin(order)
+    with pytest.raises(InvalidOrderState):
+        rig.engine.begin(replace(order, id="another"))
     with pytest.raises(ValidationError, match="id is empty"):
         rig.engine.begin(rig.order(id=""))
 

@@ -101,7 +101,6 @@ def test_disabled_the_stopwatch_is_not_even_read(make_rig: Any) -> None:
     rig.venue.fill(order.id, 10**6)
     assert rig.runtime.looked == 0
     assert rig.engine.metrics.samples() == []
-    assert rig.engine.order_tracker.entry(order.id).sent_ns is None
 
 
 class SigningVenue(MockVenue):

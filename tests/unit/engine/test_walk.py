@@ -6,11 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execsim.core.errors import NetworkError, VenueError
-from execsim.core.lifecycle import OrderEvent as E
-from execsim.core.lifecycle import step
 from execsim.core.order import FillStatus, OrderStatus, Side
 from execsim.engine import EngineConfig, RateLimiterConfig
 from execsim.testing import Ack, Refuse, Silence
+from execsim.testing.refold import refold
 
 S = OrderStatus
 
@@ -81,33 +80,6 @@ def walk(rig, steps):
     rig.run(run())
 
 
-def fold(rows):
-    """Status, size and filled lots of every order, from the journal alone."""
-    orders = {}
-    sent = {"ack": E.ACK, "silence": E.SILENCE, "void": E.VOID, "cancel": E.ASK_CANCEL, "cancel_refuse": E.REFUSE}
-    sent |= {"refuse": E.REFUSE, "gone": E.GONE, "lapse": E.LAPSE, "found": E.FOUND}
-    fills = {}
-    for kind, _, order_id, body in rows:
-        if kind == "intent":
-            orders[order_id] = [S.SUBMITTING, body["size_lots"], 0]
-        elif order_id not in orders and kind in ("refuse", "gone", "lapse"):
-            ended = {"refuse": S.REJECTED, "gone": S.CANCELLED, "lapse": S.EXPIRED}[kind]
-            orders[order_id] = [ended, body["size_lots"], 0]
-        elif kind == "fill":
-            order = orders[order_id]
-            order[0] = step(order_id, order[0], E.DONE if body["done"] else E.FILL)
-            order[2] += body["lots"]
-            fills[body["fill_id"]] = body["lots"]
-        elif kind == "amend":
-            orders[order_id][1] = body["size_lots"] or orders[order_id][1]
-        elif kind in sent:
-            order = orders[order_id]
-            order[0] = step(order_id, order[0], sent[kind])
-            if kind == "void":
-                order[2] -= fills.pop(body["fill_id"])
-    return orders
-
-
 @settings(max_examples=150, deadline=None)
 @given(STEPS, st.sampled_from([RateLimiterConfig.unlimited(), RateLimiterConfig(100, 2)]))
 def test_books_fills_and_journal_agree(make_rig, steps, limits):
@@ -129,8 +101,7 @@ def test_books_fills_and_journal_agree(make_rig, steps, limits):
     position = rig.engine.get_position("rain")
     assert (position.net_lots, rig.engine.portfolio.cash["USDC"]) == (net, cash)
     assert tracker.open_lots("rain") == (buys, sells)
-    expected = {order.id: [order.status, order.size_lots, order.filled_lots] for order in tracker.get_all_orders()}
-    assert fold(rig.journal.rows) == expected
+    assert refold(rig.engine, rig.journal.read()) == []
 
 
 @settings(max_examples=15, deadline=None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -27,6 +29,7 @@ from execsim.observe.prometheus import PrometheusPage
 from execsim.observe.publish import Publisher
 from execsim.observe.snapshot import Snapshot
 from execsim.observe.websocket import CLIENTS_MAX, FrameServer
+from execsim.runtime import WallRuntime
 from execsim.testing import StepRuntime
 
 WAIT_S = 20
@@ -284,6 +287,21 @@ def test_one_look_a_period_of_run_time() -> None:
     assert [s.ts_ns for s in shelf.kept[5:]] == [30, 32]
 
 
+def test_it_looks_in_wall_time_too() -> None:
+    runtime, shelf = WallRuntime(7), Shelf()
+    engine = ExecutionEngine(EngineConfig(), runtime)
+
+    async def main() -> None:
+        Publisher([shelf]).start(engine, runtime, default_ns=1_000_000)
+        while len(shelf.kept) < 3:
+            await runtime.sleep(1_000_000)
+
+    runtime.run(main=main())
+    times = [s.ts_ns for s in shelf.kept]
+    assert times == sorted(times)
+    assert times[2] - times[0] >= 2_000_000
+
+
 def test_an_outlet_that_fails_is_dropped_and_the_run_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     runtime, full, well = StepRuntime(), Shelf(room=2), Shelf()
     publisher = Publisher([full, well])
@@ -298,3 +316,40 @@ def test_metrics_that_are_switched_off_cannot_be_shown() -> None:
     runtime = StepRuntime()
     with pytest.raises(ConfigError, match="switched off"):
         Publisher([Shelf()]).start(engine_of(runtime, enabled=False), runtime, 10)
+
+
+def programs() -> list[str]:
+    """Those of docs/metrics.md."""
+    page = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def test_the_client_on_the_page_works(server: FrameServer) -> None:
+    [program] = [text for text in programs() if "websockets" in text]
+    heard, first = [], threading.Event()
+
+    def note(*words: object) -> None:
+        heard.append(words)
+        first.set()
+
+    source = program.replace("ws://127.0.0.1:9109", server.url)
+    assert source != program
+    client = threading.Thread(target=exec, args=(source, {"print": note}))
+    client.start()
+    server.publish(snapshot())
+    assert first.wait(WAIT_S)
+    server.close()
+    client.join(WAIT_S)
+    assert heard == [(1_700_000_000_123, -1.25, "pUSD")]
+
+
+def test_the_reader_of_a_file_on_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [program] = [text for text in programs() if "open(" in text]
+    monkeypatch.chdir(tmp_path)
+    file = FrameFile(Path("metrics.jsonl"))
+    file.publish(snapshot())
+    file.close()
+    scope: dict[str, Any] = {}
+    exec(program, scope)
+    assert len(scope["last"]) == SERIES
+    assert scope["last"]["strategy.pnl", "pUSD"] == -1.25

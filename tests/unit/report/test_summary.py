@@ -173,3 +173,16 @@ def test_facts_of_a_made_market_are_one_line() -> None:
     assert read.facts({}) is None
     text = printed({"facts": {"agents": held}})
     assert "3,726 trades · 1.25 ticks of spread" in text
+
+
+def test_parent_orders_show_what_they_cost_and_why_they_ended() -> None:
+    row = {
+        "algo": "twap", "market": "btc", "side": "buy", "state": "short", "reason": "the time is over", "size": "100",
+        "done": "80", "avg_price": "0.52", "slippage_arrival_bp": "12.5", "slippage_vwap_bp": None,
+    }  # fmt: skip
+    section = read.executions({"executions": [row]})
+    assert section is not None
+    assert section.rows == (("twap btc buy", "80 of 100", "0.52", "+12.5 bp", read.NOTHING),)
+    assert read.caveats({"executions": [row]}) == ["twap btc ended short with 80 of 100 done: the time is over"]
+    assert read.caveats({"executions": [row | {"state": "done"}]}) == []
+    assert read.executions({}) is None

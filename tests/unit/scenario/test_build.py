@@ -90,6 +90,10 @@ def test_data_that_does_not_fit(settings: list[str], error: type[Exception], sai
             "risk.policies=[{type='PositionLimit', max_size=1, market_id='dice'}]",
             "'dice' is not a market id; known: coin",
         ),
+        (
+            "risk.policies=[{type='StaleData', max_age_s=1, market_id='dice'}]",
+            r"policies\[0\]\.market_id: 'dice' is not a market id; known: coin",
+        ),
         ("risk.policies=[{type='InventoryLimit', max_value_usd='much'}]", r"policies\[0\]\.max_value_usd: 'much'"),
         ("risk.file=none.yaml", r"none\.yaml: cannot be read: No such file"),
     ],
@@ -114,9 +118,9 @@ def test_a_file_of_policies_may_serve_other_markets_too(tmp_path: Path) -> None:
 
 
 def test_the_refill_model_reaches_the_kernel() -> None:
-    kernel = joined(handwritten("exchange.refill=decay", "exchange.refill_half_life_ms=0.5")).kernel
+    kernel = joined(handwritten("exchange.refill=decay", "exchange.refill_half_life_ms=0.5")).stage.kernel
     assert (kernel.refill, kernel.half_life_ns) == (REFILL_DECAY, 500_000)
-    assert joined(handwritten()).kernel.refill == REFILL_NEVER
+    assert joined(handwritten()).stage.kernel.refill == REFILL_NEVER
 
 
 @pytest.mark.parametrize(
@@ -133,6 +137,6 @@ def test_the_refill_model_reaches_the_kernel() -> None:
     ],
 )
 def test_the_queue_model_reaches_the_kernel(settings: tuple[str, ...], model: QueueModel) -> None:
-    kernel = joined(handwritten(*settings)).kernel
+    kernel = joined(handwritten(*settings)).stage.kernel
     assert kernel.queue == model
     assert kernel.spans[0].unit_lots == 1_000_000

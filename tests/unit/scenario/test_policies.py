@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
+import tomli_w
+import yaml
 
 from execsim.core.errors import ConfigError
-from execsim.engine import InventoryLimit, KillSwitch, PositionLimit
+from execsim.engine import (
+    DailyLoss,
+    InventoryLimit,
+    KillSwitch,
+    MaxDrawdown,
+    MaxNotional,
+    MaxOpenOrders,
+    MaxOrderSize,
+    MaxOutcomeLoss,
+    OrderRate,
+    PositionLimit,
+    PriceBand,
+    StaleData,
+    VenueHealth,
+)
+from execsim.engine.policies import POLICIES
 from execsim.scenario.policies import load_policies, parse_policies, policies_of
 
 YAML = """
@@ -76,6 +94,25 @@ BAD = {
     "not bool": ("policies: [{type: KillSwitch, enabled: 1}]", r"policies\[0\]\.enabled"),
     "not a mapping": ("policies: [KillSwitch]", r"policies\[0\] is 'KillSwitch'; it must be a mapping"),
     "not a list": ("policies: {type: KillSwitch}", "it must be a list"),
+    "no such action": (
+        "policies: [{type: PositionLimit, max_size: 1, action: stop}]",
+        r"policies\[0\]\.action: .*; one of: reject, reduce_only, halt, halt_and_cancel",
+    ),
+    "a switch has no action": (
+        "policies: [{type: KillSwitch, action: halt}]",
+        "KillSwitch takes: type, enabled, market_id",
+    ),
+    "half an order": ("policies: [{type: MaxOpenOrders, max_orders: 2.5}]", r"max_orders: .*; MaxOpenOrders takes:"),
+    "no order": (
+        "policies: [{type: OrderRate, max_orders: 0}]",
+        "max_orders: Input should be greater than or equal to 1",
+    ),
+    "no window": (
+        "policies: [{type: OrderRate, max_orders: 1, per_s: 0}]",
+        r"policies\[0\]: OrderRate.per_s is 0; give sec",
+    ),
+    "no width": ("policies: [{type: PriceBand}]", r"policies\[0\]: PriceBand has no width; give max_distance"),
+    "never stale": ("policies: [{type: StaleData, max_age_s: 0}]", r"policies\[0\]: StaleData.max_age_s is 0"),
     "another key": ("rules: []", "expected one key, `policies`"),
     "nothing": ("", "expected one key, `policies`"),
     "no yaml": ("policies: [", "not valid YAML"),
@@ -89,6 +126,47 @@ def test_mistakes_name_file_and_place(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_policies(path)
     assert str(caught.value).startswith(str(path))
+
+
+EVERY = """
+policies:
+  - {type: PositionLimit, max_size: 1000, action: reduce_only}
+  - {type: InventoryLimit, max_value_usd: 1, market_id: rain}
+  - {type: KillSwitch, market_id: rain}
+  - {type: MaxOrderSize, max_size: 0.1, market_id: rain, action: reject}
+  - {type: MaxNotional, max_value_usd: 25.50}
+  - {type: MaxOpenOrders, max_orders: 20}
+  - {type: OrderRate, max_orders: 10, per_s: 0.5}
+  - {type: PriceBand, max_distance: 0.05, max_percent: 10}
+  - {type: MaxDrawdown, max_loss_usd: 500, action: halt_and_cancel}
+  - {type: DailyLoss, max_loss_usd: 250, action: halt}
+  - {type: MaxOutcomeLoss, max_loss_usd: 100}
+  - {type: StaleData, max_age_s: 5, gaps: false}
+  - {type: VenueHealth, market_id: rain}
+"""
+
+
+def test_every_type_is_read_from_every_format():
+    policies = parse_policies(EVERY, "yaml")
+    assert [type(policy) for policy in policies] == list(POLICIES)
+    assert policies == [
+        PositionLimit(1000, action="reduce_only"),
+        InventoryLimit(1, "rain"),
+        KillSwitch(market_id="rain"),
+        MaxOrderSize("0.1", "rain"),
+        MaxNotional("25.5"),
+        MaxOpenOrders(20),
+        OrderRate(10, "0.5"),
+        PriceBand("0.05", 10),
+        MaxDrawdown(500, action="halt_and_cancel"),
+        DailyLoss(250, action="halt"),
+        MaxOutcomeLoss(100),
+        StaleData(5, gaps=False),
+        VenueHealth("rain"),
+    ]
+    data = yaml.safe_load(EVERY)
+    assert parse_policies(json.dumps(data), "json") == policies
+    assert parse_policies(tomli_w.dumps(data), "toml") == policies
 
 
 def test_files_that_are_not_there_or_of_no_format(tmp_path):

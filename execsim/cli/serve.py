@@ -1,0 +1,80 @@
+"""`execsim serve SCENARIO`: put a scenario's exchange behind a protocol, for bots in other processes and languages."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from execsim.cli.run import SCENARIO_HELP
+from execsim.core.errors import ConfigError
+from execsim.scenario import model
+
+PORT_MAX = 65_535
+SPEED_MAX = 100_000
+
+
+def command(
+    scenario: Annotated[str, typer.Argument(help=SCENARIO_HELP)],
+    dialect: Annotated[str, typer.Option(help="The protocol to speak")] = "native",
+    port: Annotated[int, typer.Option(min=0, max=PORT_MAX, help="0: any free port, printed at the start")] = 0,
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback anybody can trade")] = "127.0.0.1",
+    speed: Annotated[
+        int, typer.Option(min=1, max=SPEED_MAX, help="How many times faster than recorded time passes")
+    ] = 1,
+    hold: Annotated[bool, typer.Option("--hold", help="The market waits until a client says `go`")] = False,
+    latency: Annotated[
+        bool, typer.Option(help="Simulate the scenario's latencies; --no-latency: only what the sockets take")
+    ] = True,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random stream; the scenario's if not given")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value; may be repeated")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the address on stderr")] = False,
+) -> None:
+    """Serve a scenario's exchange until Ctrl-C. Accounts and orders live as long as it runs."""
+    from execsim import plugins
+
+    factory = plugins.dialect(dialect)
+    path = model.locate(scenario)
+    checked = model.load(path, seed, list(settings or []))
+
+    def say(what: str) -> None:
+        if not quiet:
+            print(f"execsim: {what}", file=sys.stderr, flush=True)
+
+    from execsim.exchange.server import LinesServer, bind
+    from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
+    from execsim.runtime import WallRuntime
+    from execsim.scenario.build import load_data
+    from execsim.scenario.host import Host
+
+    if not is_warm():
+        say("compiling the kernel, once on this machine (some seconds) ...")
+    warm_up()
+    spoken = factory()
+    if spoken.framing != "lines":
+        raise ConfigError(f"dialect {dialect} is framed as {spoken.framing}", "this version serves JSON lines")
+    loaded = load_data(checked, path.parent)
+    runtime = WallRuntime(checked.seed, loaded.start_ns, speed)
+    stage = Host(checked, loaded, runtime, path.parent, speed=speed, held=hold, latency=latency)
+    listening = bind(host, port)
+    server = LinesServer(stage.runtime, spoken, stage.desks, listening)
+    address = ":".join(map(str, listening.getsockname()[:2]))
+
+    def ready() -> None:
+        print(f"execsim: serving {dialect} on {address}", file=sys.stderr, flush=True)
+        if hold:
+            say("the market waits for a client to say go")
+
+    def ended() -> None:
+        say("the market's data has ended; still answering, Ctrl-C stops")
+
+    # as Ctrl-C: asyncio's own way of ending a run
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        runtime.run(main=stage.run(server, ready, ended))
+    except KeyboardInterrupt:
+        say("stopped")

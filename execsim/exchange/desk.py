@@ -1,0 +1,161 @@
+"""The port `ports.Desk`: one simulated venue with many accounts, as a dialect sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from execsim.core.errors import AuthenticationError, ConfigError
+from execsim.core.events import Depth, VenueEvent
+from execsim.core.instrument import Instrument
+from execsim.core.order import VenueId
+from execsim.exchange.account import Ledger
+from execsim.exchange.exchange import Exchange
+from execsim.exchange.faults import PACKS
+from execsim.exchange.faults.build import build_pack
+from execsim.exchange.latency import LatencyModel
+from execsim.exchange.publisher import Publisher
+from execsim.exchange.venue import SimulatedVenue
+from execsim.ports import Closing, DeskClock, EventSink, FaultState, MarketSink, MarketState, VenueProfile
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
+ACCOUNTS_MAX: Final = 10_000
+"""Accounts of a desk; one more is refused: they live as long as it does."""
+
+
+class _Seat:
+    """An account: its door, and who hears its events."""
+
+    def __init__(self, venue: SimulatedVenue) -> None:
+        self.venue = venue
+        self.sinks: list[EventSink] = []
+        venue.events(self._hear)
+
+    def _hear(self, event: VenueEvent) -> None:
+        for sink in list(self.sinks):
+            sink(event)
+
+
+class ServedDesk:
+    """`endow` gives a new account what it starts with; `latency` is the way of each account to the venue and back.
+
+    `clock` and `go` are the host's: it knows when the data ends and whether time is held.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        publisher: Publisher,
+        latency: LatencyModel,
+        endow: Callable[[SimulatedVenue], None],
+        clock: Callable[[], DeskClock],
+        go: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.exchange = exchange
+        self._publisher = publisher
+        self._latency = latency
+        self._endow = endow
+        self._clock = clock
+        self._go = go
+        self._seats: dict[str, _Seat] = {}
+
+    @property
+    def venue_id(self) -> VenueId:
+        return VenueId(self.exchange.venue_id)
+
+    @property
+    def profile(self) -> VenueProfile:
+        return self.exchange.profile
+
+    def clock(self) -> DeskClock:
+        return self._clock()
+
+    def go(self) -> None:
+        self._go()
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        return self.exchange.instruments
+
+    # ---------------------------------------------------------------- accounts
+    def open_account(self, account: str) -> None:
+        if account in self._seats:
+            return
+        if not NAME.fullmatch(account):
+            raise self._refused(
+                f"account {account[:64]!r}: a name has 1 to 64 letters, digits, dots, dashes and underscores"
+            )
+        if account in Ledger.OWN or account in self.exchange.ledger.accounts:
+            raise self._refused(f"account {account!r} is not free")
+        if len(self._seats) >= ACCOUNTS_MAX:
+            raise self._refused(f"there are {ACCOUNTS_MAX} accounts already")
+        venue = SimulatedVenue(self.exchange, self._latency, account)
+        self._endow(venue)
+        self._seats[account] = _Seat(venue)
+
+    def adapter(self, account: str) -> SimulatedVenue:
+        return self._seat(account).venue
+
+    def listen(self, account: str, sink: EventSink) -> Closing:
+        sinks = self._seat(account).sinks
+        sinks.append(sink)
+
+        def close() -> None:
+            if sink in sinks:
+                sinks.remove(sink)
+
+        return close
+
+    def _seat(self, account: str) -> _Seat:
+        seat = self._seats.get(account)
+        if seat is None:
+            raise self._refused(f"account {account[:64]!r} is not open: say hello first")
+        return seat
+
+    def _refused(self, text: str) -> AuthenticationError:
+        return AuthenticationError(self.venue_id, "ACCOUNT", text)
+
+    # ---------------------------------------------------------------- markets
+    def follow(self, sink: MarketSink, markets: Sequence[str] = ()) -> Closing:
+        self._known(*markets)
+        return self._publisher.follow(sink, tuple(dict.fromkeys(markets)) or tuple(self.exchange.instruments))
+
+    def book(self, market: str, levels: int) -> Depth:
+        self._known(market)
+        return self._publisher.book(market, levels)
+
+    def state(self, market: str) -> MarketState:
+        self._known(market)
+        exchange, index = self.exchange, self.exchange.index[market]
+        return MarketState(
+            market,
+            exchange.tick_i(index),
+            exchange.gate.is_open(index),
+            self._publisher.in_gap(market),
+            exchange.resolutions.proposed.get(index),
+            exchange.resolved.get(index),
+            exchange.resolved.get(index) is not None and exchange.model.resolution.auto_redeem,
+        )
+
+    def _known(self, *markets: str) -> None:
+        for market in markets:
+            if market not in self.exchange.index:
+                known = ", ".join(list(self.exchange.index)[:20])
+                raise ConfigError(f"{self.venue_id} has no market {market[:64]!r}", f"it has: {known}")
+
+    # ---------------------------------------------------------------- faults
+    def faults(self) -> Sequence[FaultState]:
+        desk = self.exchange.faults
+        return [FaultState(name, desk.is_active(name), desk.counts.get(name, 0)) for name in PACKS]
+
+    def switch_fault(self, pack: str, on: bool, params: Mapping[str, Any]) -> None:
+        desk = self.exchange.faults
+        built = build_pack(pack, params)
+        if not on:
+            desk.end(pack)
+        elif pack == "voided_fill" and self.exchange.chain is None:
+            raise ConfigError(
+                "voided_fill: this venue settles at once", "set settlement.enabled = true in the scenario"
+            )
+        else:
+            desk.begin(built)
