@@ -11,7 +11,7 @@ import pytest
 from eth_account import Account as Referee
 from hypothesis import given
 from hypothesis import strategies as st
-from polymarket_golden import Case, fields_of, load, order_cases, wire_order
+from polymarket_golden import DATA, Case, fields_of, load, order_cases, wire_order
 
 from execsim.core.errors import ConfigError, ValidationError
 from execsim.core.order import Side
@@ -23,6 +23,7 @@ from execsim_polymarket.sign import SALT_MAX, Account, PrivateKey
 from execsim_polymarket.verify import DEPOSIT_SIGNATURE_BYTES, is_signed, owns_maker, signer_of
 from execsim_polymarket.wallets import deposit_wallet, proxy_wallet, safe_wallet, wallet_kind
 
+ROOT = DATA.parents[1]
 CASES = order_cases()
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 EOA = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -324,3 +325,16 @@ def test_numbers_that_do_not_fit_are_errors() -> None:
 def test_the_vectors_are_many() -> None:
     assert len(CASES) == 135
     assert {json.dumps(case["input"], sort_keys=True) for case in CASES}.__len__() == 135
+
+
+def test_the_program_in_the_docs_signs_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "polymarket.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    exec(compile(program, "docs/polymarket.md", "exec"), {})
+    case = CASES[0]
+    signed = Account(PrivateKey(KEY)).order(
+        side=Side.BUY, token_id=int(case["input"]["token_id"]), maker_amount=5_000_000, taker_amount=10_000_000,
+        salt=int(case["input"]["salt"]), timestamp_ms=int(case["input"]["timestamp_ms"]), neg_risk=False,
+    )  # fmt: skip
+    assert capsys.readouterr().out.split() == [signed.order_id_hex, "65"]
+    assert signed.fields.token_id == fields_of(case).token_id
