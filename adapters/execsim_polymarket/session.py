@@ -1,0 +1,359 @@
+"""The user channel as a machine without I/O: frames and answers in, core events and things to do out.
+
+The channel has no sequence numbers: news of orders and trades come in any order, some twice, some never. So every fill is
+told once by its id (trade and order), its settlement only moves forward, and after each reconnect, or when an order says it
+traded more than we heard of, the machine asks for what it may have missed (`AskOrders`, `AskTrades`, `AskOrder`); the owner
+does the asking and hands the answers to `told_orders`, `told_trades`, `told_order`.
+
+An order is `track`ed before it is sent: its id is its hash, so a fill that outruns the answer finds it.
+Source: polymarket.md section 11, quirks; section 12.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from execsim.core.errors import ExecError, InvalidResponse
+from execsim.core.events import FillSettled, FillVoided, OrderAcked, OrderFilled, OrderGone, VenueEvent
+from execsim.core.order import Fill, FillStatus, OrderId, Side
+from execsim.core.units import NS_PER_S, Rounding
+from execsim.ports import NEVER
+from execsim_polymarket.auth import ApiKey
+from execsim_polymarket.fills import SETTLING, Market, fills_of
+from execsim_polymarket.link import USER_LINK, Link, LinkAction, LinkConfig, Send
+from execsim_polymarket.wire.account import Credentials
+from execsim_polymarket.wire.channels import (
+    USER_EVENTS,
+    USER_SUBSCRIPTION,
+    Unread,
+    UserOrder,
+    UserSubscription,
+    UserTrade,
+    user_messages,
+)
+from execsim_polymarket.wire.trading import OpenOrder, TradeRecord
+from execsim_polymarket.wire.values import MaybeAmount, ns_of
+
+SLACK_NS: Final = 60 * NS_PER_S
+"""How far before the last news trades are asked for: clocks differ, and match times are whole seconds."""
+BEHIND_NS: Final = 5 * NS_PER_S
+"""How long an order may say that it traded more than we heard of before we ask."""
+ENDED_MAX: Final = 20_000
+"""Ended orders and settled fills remembered for late news; the oldest are forgotten. The engine books a fill once by its
+id all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An own order as the session must know it. `market` is the condition id; `size_lots` None where the target is money:
+    then only the venue's answer (`answered`) tells when it is filled."""
+
+    order_id: OrderId
+    venue_order_id: str
+    market: str
+    size_lots: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell the engine."""
+
+    event: VenueEvent
+
+
+@dataclass(frozen=True, slots=True)
+class AskOrders:
+    """GET /data/orders, all pages -> `told_orders`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskTrades:
+    """GET /data/trades?after=..., all pages -> `told_trades`. Without market and asset: those filters match the taker's
+    token and would miss maker fills on the other one (nautilus_trader issue 3345)."""
+
+    after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskOrder:
+    """GET /data/order/{id} -> `told_order`."""
+
+    venue_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to log: a message nobody could read, an order of the account that is not ours."""
+
+    what: str
+
+
+UserAction = LinkAction | Emit | AskOrders | AskTrades | AskOrder | Note
+
+
+@dataclass(slots=True)
+class _Order:
+    ticket: Ticket
+    acked: bool = False
+    ended: bool = False
+    heard_lots: int = 0
+    told_lots: int = 0
+    final_lots: int | None = None
+    behind_ns: int = NEVER
+    """since when it says it traded more than we heard of"""
+
+
+class UserSession:
+    """`markets`: condition id -> market. `now_ns` is the local clock, everywhere the same."""
+
+    def __init__(
+        self, key: ApiKey, markets: Mapping[str, Market], link: LinkConfig = USER_LINK,
+        jitter: Callable[[int], int] = lambda n: 0,
+    ) -> None:  # fmt: skip
+        self.link = Link(link, jitter)
+        self._key = key
+        self._markets = markets
+        self._orders: dict[str, _Order] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._fills: dict[str, FillStatus] = {}
+        self._settled: OrderedDict[str, None] = OrderedDict()
+        self._news_ns = 0
+        self._behind: dict[str, _Order] = {}
+
+    @property
+    def wake_ns(self) -> int:
+        """When `tick` is due."""
+        behind_ns = min((order.behind_ns for order in self._behind.values()), default=NEVER)
+        return min(self.link.wake_ns, behind_ns + BEHIND_NS if behind_ns != NEVER else NEVER)
+
+    # own orders
+
+    def track(self, ticket: Ticket) -> None:
+        """Know an order, before it is sent. No effect for one that is known."""
+        self._orders.setdefault(ticket.venue_order_id, _Order(ticket))
+
+    def answered(self, venue_order_id: str, now_ns: int, final_lots: int | None = None) -> list[UserAction]:
+        """The venue took the order and the engine has its answer: no ack is made of later news. `final_lots`: of a FOK or
+        FAK order, the shares that were matched and all that ever will be; when their fills are heard, it is over."""
+        order = self._orders.get(venue_order_id)
+        if order is None:
+            return []
+        order.acked = True
+        order.final_lots = final_lots
+        if final_lots is None or order.ended:
+            return []
+        if order.heard_lots >= final_lots:
+            return self._gone(order, "nothing is left to trade", now_ns)
+        self._told(order, final_lots, now_ns)
+        return []
+
+    def refused(self, venue_order_id: str) -> None:
+        """The venue refused the order: news of it are late at best."""
+        if venue_order_id in self._orders:
+            self._end(self._orders[venue_order_id])
+
+    @property
+    def open_count(self) -> int:
+        """Orders not ended, as far as is known here."""
+        return len(self._orders) - len(self._ended)
+
+    # the socket
+
+    def start(self, now_ns: int) -> list[UserAction]:
+        return list(self.link.start(now_ns))
+
+    def stop(self) -> list[UserAction]:
+        return list(self.link.stop())
+
+    def opened(self, now_ns: int) -> list[UserAction]:
+        """Subscribe; and ask for what may have been missed, also the first time: orders of an earlier run may trade."""
+        self.link.opened(now_ns)
+        secrets = self._key.subscription()
+        auth = Credentials(secrets["apiKey"], secrets["secret"], secrets["passphrase"])
+        frame = USER_SUBSCRIPTION.to_bytes(UserSubscription(auth, tuple(self._markets) or None))
+        since_ns = self._news_ns or now_ns
+        self._news_ns = since_ns
+        return [Send(frame), AskOrders(), AskTrades(_after_s(since_ns))]
+
+    def closed(self, now_ns: int) -> list[UserAction]:
+        self.link.closed(now_ns)
+        return []
+
+    def frame(self, frame: bytes, now_ns: int) -> list[UserAction]:
+        """Take one frame as it came. Nothing in it raises: what cannot be read becomes a Note, and if it was a trade or an
+        order, a question."""
+        if not self.link.heard(frame, now_ns):
+            return []
+        try:
+            messages = user_messages(frame)
+        except InvalidResponse as error:
+            return [Note(str(error)), AskOrders(), AskTrades(_after_s(self._news_ns))]
+        actions: list[UserAction] = []
+        for message in messages:
+            actions += self._message(message, now_ns)
+        self._news_ns = max(self._news_ns, now_ns)
+        return actions
+
+    def tick(self, now_ns: int) -> list[UserAction]:
+        """What the clock says is to be done."""
+        actions: list[UserAction] = list(self.link.tick(now_ns))
+        late = [order for order in self._behind.values() if now_ns >= order.behind_ns + BEHIND_NS]
+        if late:
+            since_ns = min(order.behind_ns for order in late)
+            actions.append(AskTrades(_after_s(since_ns)))
+            for order in late:
+                order.behind_ns = now_ns  # and again, as long as it is behind
+        return actions
+
+    # answers
+
+    def told_trades(self, trades: Iterable[TradeRecord], now_ns: int) -> list[UserAction]:
+        """Rows of GET /data/trades, in any order."""
+        actions: list[UserAction] = []
+        for trade in trades:
+            try:
+                actions += self._trade(trade, now_ns)
+            except InvalidResponse as error:
+                actions.append(Note(str(error)))
+        return actions
+
+    def told_orders(self, orders: Iterable[OpenOrder], now_ns: int) -> list[UserAction]:
+        """All pages of GET /data/orders: every order alive. One of ours that is not there is asked for by its id, unless
+        it may not have arrived yet."""
+        rows = {row.id: row for row in orders}
+        actions: list[UserAction] = []
+        for row in rows.values():
+            actions += self.told_order(row.id, row, now_ns)
+        for name, order in self._orders.items():
+            if name not in rows and order.acked and not order.ended:
+                actions.append(AskOrder(name))
+        return actions
+
+    def told_order(self, venue_order_id: str, row: OpenOrder | None, now_ns: int) -> list[UserAction]:
+        """Answer to GET /data/order/{id}. None (the venue does not know it) says nothing here: only the engine may conclude
+        from it, with everything else it asks."""
+        if row is None:
+            return []
+        order = self._orders.get(venue_order_id)
+        if order is None:
+            return [Note(f"order {venue_order_id} of the account was not placed here")]
+        self._compare(order, row.size_matched, row.order_type, row.side, now_ns)
+        actions = self._ack(order, now_ns)
+        if row.state not in ("LIVE", "MATCHED", "DELAYED", "UNMATCHED"):
+            actions += self._gone(order, row.state, now_ns)
+        return actions
+
+    # news
+
+    def _message(self, message: UserOrder | UserTrade | Unread, now_ns: int) -> list[UserAction]:
+        if isinstance(message, Unread):
+            asks: list[UserAction] = [AskOrders(), AskTrades(_after_s(self._news_ns))]
+            known = message.event_type in USER_EVENTS
+            return [Note(f"{message.event_type or 'a message'}: {message.why}"), *(asks if known else ())]
+        try:
+            if isinstance(message, UserTrade):
+                return self._trade(message.record, now_ns)
+            return self._order_news(message, now_ns)
+        except ExecError as error:
+            return [Note(str(error)), AskOrders(), AskTrades(_after_s(self._news_ns))]
+
+    def _order_news(self, news: UserOrder, now_ns: int) -> list[UserAction]:
+        order = self._orders.get(news.id)
+        if order is None:
+            return [Note(f"order {news.id} of the account was not placed here")]
+        self._compare(order, news.size_matched, news.order_type, news.side, now_ns)
+        if news.type == "CANCELLATION":
+            return self._gone(order, news.status or "CANCELED", ns_of(news.timestamp) or now_ns)
+        return self._ack(order, ns_of(news.timestamp) or now_ns)
+
+    def _ack(self, order: _Order, ts_ns: int) -> list[UserAction]:
+        if order.acked or order.ended:
+            return []
+        order.acked = True
+        ticket = order.ticket
+        return [Emit(OrderAcked(ticket.order_id, ticket.venue_order_id, ts_ns))]
+
+    def _gone(self, order: _Order, status: str, ts_ns: int) -> list[UserAction]:
+        if order.ended:
+            return []
+        self._end(order)
+        lapsed = status == "CANCELED_EXPIRED_ORDER"
+        reason = status.removeprefix("CANCELED").lstrip("_") or "cancelled"
+        return [Emit(OrderGone(order.ticket.order_id, reason, lapsed, ts_ns))]
+
+    def _trade(self, trade: TradeRecord, now_ns: int) -> list[UserAction]:
+        market = self._markets.get(trade.market)
+        if market is None:
+            return [Note(f"trade {trade.id} is of market {trade.market}, which is not traded here")]
+        actions: list[UserAction] = []
+        ours = {trade.taker_order_id, *(maker.order_id for maker in trade.maker_orders)}
+        by_id = {order.ticket.order_id: order for name in ours if (order := self._orders.get(name)) is not None}
+        for fill in fills_of(trade, market, self._own):
+            before = self._fills.get(fill.id)
+            if before is None:
+                self._fills[fill.id] = fill.status
+                actions += self._filled(by_id[fill.order_id], fill, now_ns)
+            elif fill.status in SETTLING[before]:
+                self._fills[fill.id] = fill.status
+                actions.append(Emit(_settled(fill, ns_of(trade.last_update) or now_ns)))
+            self._settle(fill)
+        return actions if by_id else [Note(f"trade {trade.id} of the account has no order placed here")]
+
+    def _filled(self, order: _Order, fill: Fill, now_ns: int) -> list[UserAction]:
+        ticket = order.ticket
+        order.heard_lots += fill.lots
+        if order.told_lots <= order.heard_lots:
+            order.behind_ns = NEVER
+            self._behind.pop(ticket.venue_order_id, None)
+        over = order.final_lots is not None and order.heard_lots >= order.final_lots
+        done = over if ticket.size_lots is None else order.heard_lots >= ticket.size_lots
+        actions: list[UserAction] = [Emit(OrderFilled(fill, done, now_ns))]
+        if done:
+            self._end(order)
+        elif over:
+            actions += self._gone(order, "nothing is left to trade", now_ns)
+        return actions
+
+    def _compare(self, order: _Order, matched: MaybeAmount, order_type: str, side: Side, now_ns: int) -> None:
+        """What the order says it traded, beside the fills heard. A FOK or FAK BUY may count pUSD: left out."""
+        market = self._markets.get(order.ticket.market)
+        if market is not None and matched != "" and not (order_type in ("FOK", "FAK") and side is Side.BUY):
+            self._told(order, market.instrument.grid.lots(matched, Rounding.FLOOR), now_ns)
+
+    def _told(self, order: _Order, lots: int, now_ns: int) -> None:
+        order.told_lots = max(order.told_lots, lots)
+        if order.told_lots > order.heard_lots and order.behind_ns == NEVER:
+            order.behind_ns = now_ns
+            self._behind[order.ticket.venue_order_id] = order
+
+    def _own(self, venue_order_id: str) -> OrderId | None:
+        order = self._orders.get(venue_order_id)
+        return None if order is None else order.ticket.order_id
+
+    def _end(self, order: _Order) -> None:
+        """Remember an ended order for late fills, for a while."""
+        order.ended = True
+        self._ended[order.ticket.venue_order_id] = None
+        while len(self._ended) > ENDED_MAX:
+            name, _ = self._ended.popitem(last=False)
+            del self._orders[name]
+            self._behind.pop(name, None)
+
+    def _settle(self, fill: Fill) -> None:
+        if not SETTLING[self._fills[fill.id]]:
+            self._settled[fill.id] = None
+            while len(self._settled) > ENDED_MAX:
+                del self._fills[self._settled.popitem(last=False)[0]]
+
+
+def _settled(fill: Fill, ts_ns: int) -> VenueEvent:
+    if fill.status is FillStatus.VOIDED:
+        return FillVoided(fill.id, fill.order_id, ts_ns)
+    return FillSettled(fill.id, fill.order_id, fill.status, ts_ns)
+
+
+def _after_s(since_ns: int) -> int:
+    return max(0, since_ns - SLACK_NS) // NS_PER_S
