@@ -585,6 +585,9 @@ class Dialect(Protocol):
     @property
     def framing(self) -> Literal["lines", "http"]: ...
 
+    def begin(self, desk: Desk) -> None:
+        """The desk will be served: from now on nothing its market does may be missed. Harmless if repeated."""
+
     async def answer(self, desk: Desk, request: Request) -> Response:
         """What the venue answers, refusals and bad requests included: never raises for what a client sent."""
 

@@ -70,6 +70,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Accept clients from now on. May be awaited in a task of a WallRuntime."""
+        self._dialect.begin(self._desk)
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
         await asyncio.ensure_future(self._server.wait_started(self._serving))
 
