@@ -42,6 +42,9 @@ from served_polymarket import ROOT, SCENARIO, Names, Served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from execsim_polymarket.orders import SignatureType
+from execsim_polymarket.wallets import deposit_wallet, proxy_wallet, safe_wallet
+
 GRACE_S = 20.0
 _keys = iter(range(1, 1000))
 
@@ -217,6 +220,26 @@ def test_post_only_gtd_and_what_is_refused(client: ClobClient, market: Names) ->
     with pytest.raises(PolyApiException) as twice:
         client.post_order(signed)
     assert why(twice) == f"order {name} is invalid. Duplicated."
+
+
+@pytest.mark.parametrize("kind", list(SignatureType)[1:])
+def test_every_kind_of_wallet_signs(served: Served, market: Names, kind: SignatureType) -> None:
+    key = new_key()
+    eoa = Account.from_key(key).address
+    own = {
+        SignatureType.PROXY: proxy_wallet(eoa),
+        SignatureType.SAFE: safe_wallet(eoa),
+        SignatureType.DEPOSIT: deposit_wallet(eoa, beacon=True),
+    }
+    client = ClobClient(served.host, 137, key=key, signature_type=int(kind), funder=own[kind])
+    client.set_api_creds(client.create_or_derive_api_key())
+    row = client.get_order(limit(client, market.yes, 0.02)["orderID"])
+    assert (row["status"], row["maker_address"]) == ("LIVE", own[kind])
+    stranger = ClobClient(
+        served.host, 137, key=key, creds=client.creds, signature_type=int(kind), funder=safe_wallet(own[kind])
+    )
+    with pytest.raises(PolyApiException, match="invalid signature|the order signer address has to be"):
+        limit(stranger, market.yes, 0.02)
 
 
 def test_batches(client: ClobClient, market: Names) -> None:
@@ -420,5 +443,11 @@ def test_clients_that_misbehave_hurt_nobody_else(served: Served, client: ClobCli
 def test_a_flood_meets_the_signers_limit(client: ClobClient, market: Names) -> None:
     signed = [client.create_order(OrderArgs(token_id=market.yes, price=0.01, size=5, side="BUY")) for _ in range(75)]
     sent = [PostOrdersV2Args(order=order, orderType=OrderType.GTC) for order in signed]
-    texts = [answer["errorMsg"] for at in range(0, 75, 15) for answer in client.post_orders(sent[at : at + 15])]
-    assert set(texts) == {"", "Too Many Requests"}
+    with pytest.raises(PolyApiException) as flooded:
+        for at in range(0, 75, 15):
+            client.post_orders(sent[at : at + 15])
+    assert (flooded.value.status_code, why(flooded)) == (
+        429,
+        "Too Many Requests",
+    )  # the batch passes whole or not at all
+    assert 60 <= len(client.get_open_orders()) < 75
