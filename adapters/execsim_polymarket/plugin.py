@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from execsim.core.units import NS_PER_S
-from execsim.ports import VenuePlugin, VenueProfile, VenueTraits
+from execsim.ports import Dialect, VenuePlugin, VenueProfile, VenueTraits
 from execsim_polymarket.archive import PolymarketFrames
 from execsim_polymarket.instruments import VENUE_ID, instrument
 from execsim_polymarket.limits import LIMITS, TIERS
@@ -59,4 +59,11 @@ PROFILE: Final = VenueProfile(
     traits=VenueTraits(amends=False, batch_max=15, acceptance_ns=30 * NS_PER_S),
 )
 
-VENUE: Final = VenuePlugin(VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE)
+
+def _dialect() -> Dialect:
+    from execsim_polymarket.dialect import PolymarketDialect  # keccak and a curve: only who serves needs them
+
+    return PolymarketDialect()
+
+
+VENUE: Final = VenuePlugin(VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, dialect=_dialect)
