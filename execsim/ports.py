@@ -258,6 +258,14 @@ class ReconnectWatch(Protocol):
 
 
 @runtime_checkable
+class OrderMemory(Protocol):
+    """What an adapter that names orders by itself offers besides: it takes up orders of an earlier session."""
+
+    def remember(self, orders: Sequence[Order]) -> None:
+        """Know these orders again, those included whose answer was never heard. Before anything is asked about them."""
+
+
+@runtime_checkable
 class QueueWatch(Protocol):
     """What a simulated venue offers besides: news of an order's place in its queue (`QueueMoved` events)."""
 
