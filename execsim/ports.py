@@ -518,6 +518,34 @@ class VenueProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a preflight looked at. `fix`: what to do about it, "" where nothing is to be done."""
+
+    check: str
+    grade: Literal["ok", "warn", "fail"]
+    said: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDoor:
+    """How a real venue is reached. Hosts are defaults; EXECSIM_<VENUE>_HOST and _WS replace them.
+
+    `secure` takes the secrets and a transport of bytes: it gives what may be known and recorded of them (for
+    `VenueConfig.extra`), and a transport that adds them on the way out. `clock`: (the venue's time in ns, how many times
+    faster than ours it passes). `examine`: the preflight, given `VenueConfig.extra`; `local`: the host is this machine.
+    """
+
+    rest: str
+    ws: str
+    variables: Mapping[str, tuple[str, ...]]
+    """credential -> environment variables, execsim's own name first, then names other programs use"""
+    secure: Callable[[Credentials, Transport], tuple[Mapping[str, Any], Transport]]
+    clock: Callable[[Transport], Coroutine[Any, Any, tuple[int, int]]]
+    examine: Callable[[Mapping[str, Any], Transport, Runtime, bool], Coroutine[Any, Any, list[Finding]]]
+
+
+@dataclass(frozen=True, slots=True)
 class VenuePlugin:
     """What an adapter package offers; found by entry point group `execsim.venues`, object `<package>.plugin:VENUE`."""
 
@@ -530,6 +558,8 @@ class VenuePlugin:
     """its protocol from the venue's side: `execsim serve --dialect NAME`"""
     connect: Callable[[VenueConfig, Transport, Runtime], LiveVenue] | None = None
     """its adapter over a transport, not connected yet"""
+    live: LiveDoor | None = None
+    """the venue itself: `execsim run --live`, `execsim doctor`"""
 
 
 class FrameStream(Stream[bytes], Protocol):

@@ -47,6 +47,7 @@ from execsim_polymarket.domains import is_position_id
 from execsim_polymarket.draft import Draft, draft
 from execsim_polymarket.errors import error_of, key_of
 from execsim_polymarket.fills import Market, fills_of
+from execsim_polymarket.limits import TRAITS
 from execsim_polymarket.listing import PAGES_MAX, Listed, listed
 from execsim_polymarket.market_stream import MarketStream
 from execsim_polymarket.reports import final_lots, own_of, report_of
@@ -79,9 +80,6 @@ from execsim_polymarket.wire.values import VENUE
 
 log = logging.getLogger("execsim.polymarket")
 
-TRAITS: Final = VenueTraits(amends=False, batch_max=15, acceptance_ns=30 * NS_PER_S)
-"""No amend endpoint; POST /orders takes 15 (section 5.1). How long a posted order may still be taken is not published: an
-assumption, far beyond the slowest answers seen."""
 IDS_MAX: Final = 1_000
 """Order ids of one DELETE /orders."""
 

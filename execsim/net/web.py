@@ -53,5 +53,10 @@ class WebTransport:
         await self._rest.aclose()
 
 
+def is_loopback_url(url: str) -> bool:
+    """Whether a URL's host is this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
+
+
 def _ws_of(url: str) -> str:
     return "ws" + url.removeprefix("http")
