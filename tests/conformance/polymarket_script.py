@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -16,6 +17,7 @@ from execsim.core.errors import NetworkError, Reached
 from execsim.ports import Credentials, Request, Response, Runtime
 from execsim.runtime.sync import Overflow, Queue
 from execsim_polymarket.auth import ADDRESS, NONCE, ApiKey, check_login
+from execsim_polymarket.book import Scale, book_hash
 from execsim_polymarket.domains import exchange_for
 from execsim_polymarket.endpoints import Login, match
 from execsim_polymarket.orders import order_id
@@ -49,6 +51,9 @@ class ScriptedVenue:
         self.orders: dict[str, dict[str, Any]] = {}
         self.trades: list[dict[str, Any]] = []
         self.sockets: dict[str, list[Socket]] = {"/ws/user": [], "/ws/market": []}
+        self.bids = {"0.5": "100", "0.51": "40"}
+        self.asks = {"0.53": "30", "0.54": "90"}
+        self.last = "0.520"
         self.page = 500
         self.key_exists = True
         self.deaf = False
@@ -178,7 +183,8 @@ class ScriptedVenue:
         return self._paged([row for row in self.trades if query.get("id") in (None, row["id"])], query)
 
     def _paged(self, rows: list[Any], query: Mapping[str, str]) -> Any:
-        at = 0 if query["next_cursor"] == "MA==" else int(query["next_cursor"])
+        cursor = query.get("next_cursor", "MA==")
+        at = 0 if cursor == "MA==" else int(cursor)
         more = at + self.page < len(rows)
         return {
             "data": rows[at : at + self.page],
@@ -195,6 +201,45 @@ class ScriptedVenue:
         return {"heartbeat_id": f"{said_id}1"}
 
     # --- news
+
+    def book(self, token: str = YES) -> dict[str, Any]:
+        """The whole book of a token, with its true hash."""
+        bids, asks = self.bids, self.asks
+        if token == NO:
+            bids, asks = ({f"{1 - float(price):g}": size for price, size in side.items()} for side in (asks, bids))
+        message = {
+            "event_type": "book", "market": CID, "asset_id": token, "timestamp": str(self.runtime.now_ns() // 10**6),
+            "bids": [{"price": price, "size": bids[price]} for price in sorted(bids)],
+            "asks": [{"price": price, "size": asks[price]} for price in sorted(asks, reverse=True)],
+            "tick_size": str(self.market["mts"]), "last_trade_price": self.last,
+        }  # fmt: skip
+        return message | {"hash": self._hash(message)}
+
+    def _hash(self, message: dict[str, Any]) -> str:
+        scale = Scale(Decimal("0.0001"), Decimal("0.000001"))
+        return book_hash(message | {"min_order_size": str(self.market["mos"]), "neg_risk": self.market["nr"]}, scale)
+
+    def level(self, side: str, price: str, size: str, *, wrong: bool = False) -> None:
+        """A level of the YES book changes, told on the market channel; with a wrong hash if so asked."""
+        held = self.bids if side == "BUY" else self.asks
+        held[price] = size
+        if size == "0":
+            del held[price]
+        whole = self.book()
+        change = {
+            "asset_id": YES,
+            "price": price,
+            "size": size,
+            "side": side,
+            "hash": "0" * 40 if wrong else whole["hash"],
+        }
+        message = {
+            "event_type": "price_change",
+            "market": CID,
+            "timestamp": whole["timestamp"],
+            "price_changes": [change],
+        }
+        self.push("/ws/market", message)
 
     def push(self, channel: str, message: Any) -> None:
         """Say it on every open socket of the channel."""
@@ -256,6 +301,10 @@ class Socket:
         self.said.append(frame)
         if frame == b"PING":
             self.frames.put_nowait(b"PONG")
+        elif self.url == "/ws/market":
+            message = json.loads(frame)
+            if message.get("operation") != "unsubscribe":
+                self.frames.put_nowait(json.dumps([self.venue.book(token) for token in message["assets_ids"]]).encode())
         elif self.url == "/ws/user":
             assert json.loads(frame)["auth"] == self.venue.key.subscription()
 
