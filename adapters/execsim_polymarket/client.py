@@ -45,7 +45,7 @@ from execsim_polymarket.account_stream import AccountStream
 from execsim_polymarket.calls import DEADLINE_NS, Calls
 from execsim_polymarket.domains import is_position_id
 from execsim_polymarket.draft import Draft, draft
-from execsim_polymarket.errors import error_of, key_of
+from execsim_polymarket.errors import error_of, key_of, refusal
 from execsim_polymarket.fills import Market, fills_of
 from execsim_polymarket.limits import TRAITS
 from execsim_polymarket.listing import PAGES_MAX, Listed, listed
@@ -59,6 +59,7 @@ from execsim_polymarket.wire.trading import (
     CANCEL_ANSWER,
     CANCEL_MARKET,
     CANCEL_ORDER,
+    ERROR_BODY,
     HEARTBEAT,
     IDS,
     OPEN_ORDER,
@@ -197,15 +198,22 @@ class PolymarketVenue:
         return task
 
     async def _live(self) -> None:
-        """Heartbeats. A wrong id is answered with the right one."""
+        """Heartbeats. A wrong id is answered with the right one, which is sent at once."""
         beat = ""
         while True:
             try:
                 body = HEARTBEAT.to_bytes(Heartbeat(beat))
-                beat = (await self.calls.get(HEARTBEAT, endpoints.HEARTBEAT, body=body)).heartbeat_id
+                response = await self.calls.raw(endpoints.HEARTBEAT, body=body)
+                if response.status == 200:
+                    beat = HEARTBEAT.from_venue(response.body).heartbeat_id
+                else:
+                    right = ERROR_BODY.from_venue(response.body).heartbeat_id
+                    if response.status == 400 and right is not None and right != beat:
+                        beat = right
+                        continue
+                    raise refusal(response.status, response.headers, response.body)
             except ExecError as error:
                 log.warning("polymarket: heartbeat: %s", error)
-                beat = ""
             await self._runtime.sleep(self._heartbeat_ns)
 
     # ---------------------------------------------------------------- VenueAdapter

@@ -119,6 +119,10 @@ class ScriptedVenue:
         assert name == CID
         return self.market
 
+    def on_get_markets_by_token(self, name: str, *_: Any) -> Any:
+        assert name in (YES, NO)
+        return {"condition_id": CID, "primary_token_id": YES, "secondary_token_id": NO}
+
     def on_post_order(self, _name: str, _query: Mapping[str, str], body: bytes) -> Any:
         return self._placed(POST_ORDER.from_client(body))
 

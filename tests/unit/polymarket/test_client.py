@@ -413,6 +413,18 @@ def test_heartbeats_echo_the_last_id() -> None:
     play(script, heartbeat_ms=5_000)
 
 
+def test_a_wrong_heartbeat_is_followed_by_the_right_one() -> None:
+    async def script(w: World) -> None:
+        w.server.refuse["POST /v1/heartbeats"] = [
+            said(400, {"error_msg": "Invalid Heartbeat ID", "heartbeat_id": "77"})
+        ]
+        await w.runtime.sleep(6 * S)
+        beats = [json.loads(r.body)["heartbeat_id"] for r in w.server.requests if r.path == "/v1/heartbeats"]
+        assert beats == ["", "77", "771"]
+
+    play(script, heartbeat_ms=5_000)
+
+
 def test_no_heartbeat_unless_asked_for() -> None:
     async def script(w: World) -> None:
         await w.runtime.sleep(60 * S)
