@@ -670,11 +670,33 @@ class FaultState:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class OrderRecord:
+    """An order as the venue's own books have it at this instant. `delayed`: it waits out the venue's delay for takers."""
+
+    report: OrderReport
+    delayed: bool
+
+
 class Desk(Protocol):
     """One simulated venue as a Dialect sees it. Accounts live as long as the desk and never see each other."""
 
     @property
     def venue_id(self) -> VenueId: ...
+
+    @property
+    def runtime(self) -> Runtime:
+        """The exchange's: what a dialect does by itself (timers, several requests at once) runs on it."""
+
+    def wall_ns(self) -> int:
+        """The time by the clocks of those who connect: real time where they are other processes, else that of the run."""
+
+    def info(self, market: str) -> MarketInfo:
+        """What the data say of a market: title, token ids. Errors: ConfigError for an unknown market."""
+
+    def record(self, account: str, order_id: OrderId) -> OrderRecord | None:
+        """What the venue itself knows of an order, without asking over the account's line; None for one it never booked,
+        or let go of."""
 
     @property
     def profile(self) -> VenueProfile:

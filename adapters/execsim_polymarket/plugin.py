@@ -14,6 +14,7 @@ from execsim.core.errors import ConfigError
 from execsim.core.units import NS_PER_S
 from execsim.ports import (
     Credentials,
+    Dialect,
     Finding,
     LiveDoor,
     LiveVenue,
@@ -72,6 +73,12 @@ PROFILE: Final = VenueProfile(
 )
 
 
+def _dialect() -> Dialect:
+    from execsim_polymarket.dialect import PolymarketDialect  # keccak and a curve: only who serves needs them
+
+    return PolymarketDialect()
+
+
 # What trades needs the extra `polymarket` (hashing, signing, HTTP): imported when it is asked for.
 
 
@@ -112,6 +119,6 @@ def _extra() -> Iterator[None]:
 
 
 VENUE: Final = VenuePlugin(
-    VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, connect=connect,
+    VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, dialect=_dialect, connect=connect,
     live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine),
 )  # fmt: skip

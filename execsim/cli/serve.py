@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Annotated
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from execsim.cli.run import SCENARIO_HELP
 from execsim.core.errors import ConfigError
 from execsim.scenario import model
+
+if TYPE_CHECKING:
+    from execsim.ports import Desk
 
 PORT_MAX = 65_535
 SPEED_MAX = 100_000
@@ -49,20 +54,29 @@ def command(
     from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
     from execsim.runtime import WallRuntime
     from execsim.scenario.build import load_data
-    from execsim.scenario.host import Host
+    from execsim.scenario.host import Host, Server
 
     if not is_warm():
         say("compiling the kernel, once on this machine (some seconds) ...")
     warm_up()
     spoken = factory()
-    if spoken.framing != "lines":
-        raise ConfigError(f"dialect {dialect} is framed as {spoken.framing}", "this version serves JSON lines")
     loaded = load_data(checked, path.parent)
     runtime = WallRuntime(checked.seed, loaded.start_ns, speed)
-    stage = Host(checked, loaded, runtime, path.parent, speed=speed, held=hold, latency=latency)
-    listening = bind(host, port)
-    server = LinesServer(stage.runtime, spoken, stage.desks, listening)
+    stage = Host(
+        checked, loaded, runtime, path.parent, speed=speed, held=hold, latency=latency, wall_ns=time.time_ns
+    )  # fmt: skip
+    server: Server
+    if spoken.framing == "http":
+        desk = _one_desk(dialect, stage.desks)
+        make = _http_server()
+        listening = bind(host, port)
+        server = make(stage.runtime, spoken, desk, listening)
+    else:
+        listening = bind(host, port)
+        server = LinesServer(stage.runtime, spoken, stage.desks, listening)
     address = ":".join(map(str, listening.getsockname()[:2]))
+    if spoken.framing == "http":
+        address = f"http://{address}"
 
     def ready() -> None:
         print(f"execsim: serving {dialect} on {address}", file=sys.stderr, flush=True)
@@ -78,3 +92,22 @@ def command(
         runtime.run(main=stage.run(server, ready, ended))
     except KeyboardInterrupt:
         say("stopped")
+
+
+def _one_desk(dialect: str, desks: Mapping[str, Desk]) -> Desk:
+    """A protocol over HTTP has no place for a venue's name: the venue of the dialect's name, or the only one."""
+    if dialect in desks:
+        return desks[dialect]
+    if len(desks) > 1:
+        raise ConfigError(f"the scenario has no venue {dialect}, but several", f"they are: {', '.join(desks)}")
+    return next(iter(desks.values()))
+
+
+def _http_server() -> Callable[..., Any]:
+    try:
+        from execsim.exchange.http_server import HttpServer
+    except ImportError as error:
+        raise ConfigError(
+            f"serving HTTP needs {error.name}", "install the extra: pip install 'execsim[serve]'"
+        ) from None
+    return HttpServer

@@ -9,7 +9,8 @@ from typing import Any, Final
 from execsim.core.errors import AuthenticationError, ConfigError
 from execsim.core.events import Depth, VenueEvent
 from execsim.core.instrument import Instrument
-from execsim.core.order import VenueId
+from execsim.core.order import OrderId, VenueId
+from execsim.core.units import plain
 from execsim.exchange.account import Ledger
 from execsim.exchange.exchange import Exchange
 from execsim.exchange.faults import PACKS
@@ -17,11 +18,32 @@ from execsim.exchange.faults.build import build_pack
 from execsim.exchange.latency import LatencyModel
 from execsim.exchange.publisher import Publisher
 from execsim.exchange.venue import SimulatedVenue
-from execsim.ports import Closing, DeskClock, EventSink, FaultState, MarketSink, MarketState, VenueProfile
+from execsim.ports import (
+    Closing,
+    DeskClock,
+    EventSink,
+    FaultState,
+    MarketSink,
+    MarketState,
+    OrderRecord,
+    Runtime,
+    VenueProfile,
+)
+from execsim.tape.schema import MarketInfo
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 ACCOUNTS_MAX: Final = 10_000
 """Accounts of a desk; one more is refused: they live as long as it does."""
+
+
+def _described(instrument: Instrument) -> MarketInfo:
+    """Of a market without data: what its rules say."""
+    grid = instrument.grid
+    return MarketInfo(
+        instrument.market, instrument.venue, instrument.kind.value, plain(grid.price_unit), plain(grid.lot),
+        instrument.base.name, instrument.quote.name, plain(grid.price(instrument.tick_i)),
+        plain(grid.size(instrument.size_step_lots)), plain(grid.size(instrument.size_min_lots)),
+    )  # fmt: skip
 
 
 class _Seat:
@@ -40,7 +62,8 @@ class _Seat:
 class ServedDesk:
     """`endow` gives a new account what it starts with; `latency` is the way of each account to the venue and back.
 
-    `clock` and `go` are the host's: it knows when the data ends and whether time is held.
+    `clock` and `go` are the host's: it knows when the data ends and whether time is held. `wall_ns` is the clock of those
+    who connect, the exchange's own if not given; `infos` what the data say of the markets.
     """
 
     def __init__(
@@ -51,6 +74,8 @@ class ServedDesk:
         endow: Callable[[SimulatedVenue], None],
         clock: Callable[[], DeskClock],
         go: Callable[[], None] = lambda: None,
+        wall_ns: Callable[[], int] | None = None,
+        infos: Mapping[str, MarketInfo] | None = None,
     ) -> None:
         self.exchange = exchange
         self._publisher = publisher
@@ -58,6 +83,8 @@ class ServedDesk:
         self._endow = endow
         self._clock = clock
         self._go = go
+        self._wall_ns = wall_ns or exchange.runtime.now_ns
+        self._infos = dict(infos or {})
         self._seats: dict[str, _Seat] = {}
 
     @property
@@ -67,6 +94,13 @@ class ServedDesk:
     @property
     def profile(self) -> VenueProfile:
         return self.exchange.profile
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.exchange.runtime
+
+    def wall_ns(self) -> int:
+        return self._wall_ns()
 
     def clock(self) -> DeskClock:
         return self._clock()
@@ -96,6 +130,10 @@ class ServedDesk:
     def adapter(self, account: str) -> SimulatedVenue:
         return self._seat(account).venue
 
+    def record(self, account: str, order_id: OrderId) -> OrderRecord | None:
+        order = self.exchange.entry.find(account, order_id)
+        return None if order is None else OrderRecord(order.report(self.exchange.runtime.now_ns()), order.delayed)
+
     def listen(self, account: str, sink: EventSink) -> Closing:
         sinks = self._seat(account).sinks
         sinks.append(sink)
@@ -123,6 +161,11 @@ class ServedDesk:
     def book(self, market: str, levels: int) -> Depth:
         self._known(market)
         return self._publisher.book(market, levels)
+
+    def info(self, market: str) -> MarketInfo:
+        self._known(market)
+        instrument = self.exchange.instruments[market]
+        return self._infos.get(market) or _described(instrument)
 
     def state(self, market: str) -> MarketState:
         self._known(market)

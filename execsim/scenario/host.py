@@ -34,7 +34,8 @@ class Server(Protocol):
 
 class Host:
     """A served scenario. `held`: the market waits until a client says go. `latency` False: no simulated ways, neither to
-    the venue nor of market data: what the sockets take is all there is."""
+    the venue nor of market data: what the sockets take is all there is. `wall_ns` is the real time, by which clients set
+    their clocks (default: they have the exchange's)."""
 
     def __init__(
         self,
@@ -46,10 +47,12 @@ class Host:
         speed: int = 1,
         held: bool = False,
         latency: bool = True,
+        wall_ns: Callable[[], int] | None = None,
     ) -> None:
         self._scenario = scenario
         self._loaded = loaded
         self._speed = speed
+        self._wall_ns = wall_ns
         self.runtime = HeldRuntime(runtime, loaded.start_ns)
         """the exchange's time: what works on clients' requests runs on it"""
         self._start_held = held
@@ -68,6 +71,8 @@ class Host:
             self._endow,
             self._clock,
             self.runtime.release,
+            self._wall_ns,
+            {market.id: market.info for market in self._loaded.markets},
         )
 
     def _endow(self, venue: SimulatedVenue) -> None:

@@ -1,0 +1,246 @@
+"""A dialect of REST and WebSocket behind HTTP: starlette's messages, uvicorn's sockets. Needs the extra `serve`.
+
+Every request is a task of the exchange's runtime, as with JSON lines (server.py). Paths are the venue's own, but for
+/_execsim/, which is the host's: the clock and the fault packs.
+
+    GET  /_execsim/clock                     the desk's clock, and the clients'
+    POST /_execsim/clock   {"go": true}      let a held market move
+    GET  /_execsim/faults                    every pack, whether it is at work
+    POST /_execsim/faults  {"pack": "outage", "on": true, "params": {}}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+import uvicorn
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response as HttpResponse
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketState
+
+from execsim.core.errors import ConfigError, ExecError
+from execsim.ports import Desk, Dialect, Request, Response, Runtime, Served
+
+log = logging.getLogger("execsim.serve")
+
+BODY_MAX: Final = 1 << 20
+"""Bytes of a body that are read (1 MiB) and one more: then the dialect sees that it is too long."""
+FRAMES_MAX: Final = 65_536
+"""Frames a client may be behind on one channel; then it is disconnected, and asks anew."""
+FRAME_BYTES_MAX: Final = 1 << 20
+"""Bytes of a frame that is read."""
+BUSY_MAX: Final = 4_096
+"""Connections and requests that are worked on at a time; more are answered 503 by uvicorn."""
+SILENT_S: Final = 20.0
+"""A client whose machine died is found out by two pings of this distance, in seconds."""
+IDLE_S: Final = 75
+"""How long an idle connection is kept, in seconds."""
+GRACE_S: Final = 1
+"""How long open requests may take at the end, in seconds."""
+OWN: Final = "/_execsim/"
+
+
+class HttpServer:
+    """One desk's dialect. The socket is bound by who makes the server (server.bind)."""
+
+    def __init__(self, runtime: Runtime, dialect: Dialect, desk: Desk, listening: socket.socket) -> None:
+        self._runtime = runtime
+        self._dialect = dialect
+        self._desk = desk
+        self._socket = listening
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                self._app, interface="asgi3", http="h11", ws="websockets-sansio", lifespan="off", log_config=None, access_log=False,
+                server_header=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=GRACE_S,
+                limit_concurrency=BUSY_MAX, ws_max_size=FRAME_BYTES_MAX, ws_ping_interval=SILENT_S,
+                ws_ping_timeout=SILENT_S, ws_per_message_deflate=False,
+            )
+        )  # fmt: skip
+        self._serving: asyncio.Task[None] | None = None
+        self._channels: set[Channel] = set()
+
+    async def start(self) -> None:
+        """Accept clients from now on. May be awaited in a task of a WallRuntime."""
+        self._serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
+        await asyncio.ensure_future(self._server.wait_started(self._serving))
+
+    async def aclose(self) -> None:
+        """No more clients; those there are, are disconnected."""
+        for channel in list(self._channels):
+            channel.end()
+        self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.ensure_future(asyncio.wait([self._serving]))
+        self._socket.close()
+
+    # ---------------------------------------------------------------- requests
+    async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket_opened(WebSocket(scope, receive, send))
+        else:
+            with contextlib.suppress(ClientDisconnect):
+                answer = await self._answer(HttpRequest(scope, receive))
+                await answer(scope, receive, send)
+
+    async def _answer(self, http: HttpRequest) -> HttpResponse:
+        body = bytearray()
+        async for chunk in http.stream():
+            body += chunk
+            if len(body) > BODY_MAX:
+                break
+        if http.url.path.startswith(OWN):
+            return await self._own(http.method, http.url.path.removeprefix(OWN), bytes(body))
+        path = _raw_path(http.scope)
+        headers = dict(http.headers.items())
+        request = Request(http.method, path, headers, bytes(body[: BODY_MAX + 1]))
+        found = await self._inside(lambda: self._dialect.answer(self._desk, request), http.method)
+        return HttpResponse(found.body, found.status, dict(found.headers))
+
+    async def _inside(self, work: Callable[[], Awaitable[Response]], name: str) -> Response:
+        """Do it in a task of the exchange's runtime. A client that goes away does not call it back."""
+        done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+        async def run() -> None:
+            try:
+                answer = await work()
+            except ExecError as error:
+                answer = self._dialect.refuse(error)
+            if not done.done():
+                done.set_result(answer)
+
+        self._runtime.spawn(run(), f"http {name}", daemon=True)
+        return await done
+
+    # ---------------------------------------------------------------- the host's own
+    async def _own(self, method: str, name: str, body: bytes) -> HttpResponse:
+        async def work() -> Response:
+            try:
+                return _json(200, self._host(method, name, body))
+            except ConfigError as error:
+                return _json(400, {"error": str(error)})
+
+        found = await self._inside(work, name[:32])
+        return HttpResponse(found.body, found.status, dict(found.headers))
+
+    def _host(self, method: str, name: str, body: bytes) -> Any:
+        """Errors: ConfigError."""
+        desk = self._desk
+        if name == "clock":
+            if method == "POST" and _object(body).get("go") is True:
+                desk.go()
+            return {**asdict(desk.clock()), "wall_ns": desk.wall_ns()}
+        if name == "faults":
+            if method == "POST":
+                asked = _object(body)
+                pack, on, params = asked.get("pack"), asked.get("on", True), asked.get("params", {})
+                if not isinstance(pack, str) or not isinstance(on, bool) or not isinstance(params, dict):
+                    raise ConfigError("faults: give pack (a text), on (true or false) and params (an object)", "")
+                desk.switch_fault(pack, on, params)
+            return [asdict(state) for state in desk.faults()]
+        raise ConfigError(f"there is no {OWN}{name[:32]}", f"there are: {OWN}clock, {OWN}faults")
+
+    # ---------------------------------------------------------------- channels
+    async def _socket_opened(self, web: WebSocket) -> None:
+        channel = Channel(web)
+        try:
+            served = self._dialect.stream(self._desk, _raw_path(web.scope), channel.push)
+        except ExecError:
+            await web.close()  # before it is accepted: answered 403
+            return
+        self._channels.add(channel)
+        try:
+            await channel.run(served)
+        finally:
+            self._channels.discard(channel)
+            served.close()
+
+
+class Channel:
+    """One WebSocket: what the dialect pushes waits here until the client has read."""
+
+    def __init__(self, web: WebSocket) -> None:
+        self._web = web
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def push(self, frame: bytes) -> None:
+        if self._frames.qsize() >= FRAMES_MAX:
+            log.warning("a client does not read its channel: disconnected")
+            self.end()
+        else:
+            self._frames.put_nowait(frame)
+
+    def end(self) -> None:
+        """Close it; what was not read yet is lost."""
+        while not self._frames.empty():
+            self._frames.get_nowait()
+        self._frames.put_nowait(None)
+
+    async def run(self, served: Served) -> None:
+        await self._web.accept()
+        sending = asyncio.ensure_future(self._send())
+        try:
+            while True:
+                message = await self._web.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                text, raw = message.get("text"), message.get("bytes")
+                try:
+                    served.hear(text.encode() if text is not None else raw or b"")
+                except ExecError:
+                    self.end()
+        finally:
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sending
+
+    async def _send(self) -> None:
+        with contextlib.suppress(RuntimeError, OSError):  # it is gone
+            while (frame := await self._frames.get()) is not None:
+                await self._web.send_text(frame.decode())
+            if self._web.application_state is WebSocketState.CONNECTED:
+                await self._web.close(1008)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are the host's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def wait_started(self, serving: asyncio.Task[None]) -> None:
+        while not self.started:
+            if serving.done():
+                serving.result()
+                raise ConfigError("the HTTP server ended before it began", "")
+            await asyncio.sleep(0.001)
+
+
+def _raw_path(scope: Scope) -> str:
+    """Path and query as they were sent: signatures cover the bytes."""
+    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+    query = scope.get("query_string", b"").decode("latin-1")
+    return f"{path}?{query}" if query else path
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(status, {"content-type": "application/json"}, json.dumps(value, separators=(",", ":")).encode())
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ConfigError("the body is not a JSON object", "")
+    return value
