@@ -26,6 +26,7 @@ from execsim_polymarket.signing import Identity, SigningTransport, account_of
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECSIM = [sys.executable, "-c", "from execsim.cli import main; main()"]
+RUN = [*EXECSIM, "run", "scenarios/polymarket_btc_5m", "--live", "--yes-live"]
 SLUG = "btc-updown-5m-1776263100"
 GRACE_S = 120.0
 
@@ -108,20 +109,9 @@ def test_a_session_agrees_with_the_venue_and_replays(host: str, tmp_path: Path) 
 def test_ctrl_c_cancels_and_says_that_nothing_is_left(host: str, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if "POLYMARKET" not in name}
     environment |= {"EXECSIM_POLYMARKET_HOST": host, "POLYMARKET_PK": SECRET}
-    command = [
-        *EXECSIM,
-        "run",
-        "scenarios/polymarket_btc_5m",
-        "--live",
-        "--yes-live",
-        "--json",
-        "-q",
-        "--log-level",
-        "info",
-    ]
     process = subprocess.Popen(
-        [*command, "--out", str(tmp_path)], env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )  # fmt: skip
+        [*RUN, "--json", "-q", "--out", str(tmp_path)], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
 
     async def first_order() -> None:
         async with asyncio.timeout(GRACE_S):
