@@ -32,6 +32,9 @@ class NativeDialect:
 
     framing: Literal["lines", "http"] = "lines"
 
+    def begin(self, desk: Desk) -> None:
+        """Nothing is kept."""
+
     async def answer(self, desk: Desk, request: Request) -> Response:
         """What the venue says to a request; a request that makes no sense is refused with BAD_REQUEST."""
         try:

@@ -92,10 +92,6 @@ class PolymarketVenue:
     def __init__(self, config: VenueConfig, transport: Transport, runtime: Runtime) -> None:
         extra = config.extra
         self._venue_id = config.venue_id
-        if config.venue_id != VENUE:
-            raise ConfigError(
-                f"venue {config.venue_id} over Polymarket's protocol", f'its markets are of venue "{VENUE}"'
-            )
         self.identity = Identity.read(extra.get("identity", {}))
         self._wanted: dict[str, str] = dict(extra.get("markets", {}))
         self._rules: Mapping[str, Mapping[str, Any]] = extra.get("rules", {})
@@ -151,7 +147,7 @@ class PolymarketVenue:
     async def _list(self, name: str, wanted: str) -> None:
         condition = await self._condition(wanted)
         found = await self.calls.get(CLOB_MARKET, endpoints.GET_CLOB_MARKET, name=condition)
-        item = listed(name, found, self._rules.get(name, {}))
+        item = listed(name, found, self._rules.get(name, {}), self._venue_id)
         self.by_name[name] = self.by_condition[item.condition] = item
 
     async def _condition(self, wanted: str) -> str:

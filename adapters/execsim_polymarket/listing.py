@@ -7,7 +7,7 @@ venue's list of markets: the first two are one request.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -53,7 +53,7 @@ class Listed:
         self.terms = Terms(self.instrument.grid.price_i(found.tick_size), found.neg_risk)
 
 
-def listed(name: str, found: ClobMarket, rules: Mapping[str, Any]) -> Listed:
+def listed(name: str, found: ClobMarket, rules: Mapping[str, Any], venue: str = VENUE_ID) -> Listed:
     """`rules`: overrides as in `instruments.OVERRIDES`. Errors: ConfigError for a market that is not binary."""
     if len(found.tokens) != 2:
         raise ConfigError(
@@ -79,7 +79,7 @@ def listed(name: str, found: ClobMarket, rules: Mapping[str, Any]) -> Listed:
         no_token=no.token_id,
         extra={"fee_rate": plain(Decimal(0) if found.fee is None else found.fee.rate), "neg_risk": found.neg_risk},
     )
-    made = instrument(info, rules)
+    made = replace(instrument(info, rules), venue=venue)
     market = Market(made, yes.token_id, no.token_id)
     terms = Terms(made.grid.price_i(found.tick_size), found.neg_risk)
     return Listed(name, found.condition_id, market, terms, size_min, found.neg_risk)

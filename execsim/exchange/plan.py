@@ -46,12 +46,17 @@ def is_complete(order: VenueOrder, plan: Plan) -> bool:
     return order.instrument.lots_for(order.left_quote - plan.cash, last) == 0
 
 
+def is_dust(order: VenueOrder, plan: Plan) -> bool:
+    """Whether all that a quote order leaves is what rounding its money down left: one unit."""
+    return order.size_lots is None and bool(plan.levels) and order.left_quote - plan.cash <= 1
+
+
 def unmatched(order: VenueOrder, plan: Plan, profile: VenueProfile) -> str | None:
     """Why an immediate order that finds too little is refused (a key of the profile's texts), or None.
 
     Where the venue accepts such orders and ends them, a FOK order's plan is emptied: it takes nothing.
     """
-    killed = order.tif is TimeInForce.FOK and not plan.complete
+    killed = order.tif is TimeInForce.FOK and not plan.complete and not is_dust(order, plan)
     if profile.unmatched == "expire":
         if killed:
             plan.levels.clear()

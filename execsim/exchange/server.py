@@ -48,6 +48,8 @@ class LinesServer:
 
     async def start(self) -> None:
         """Accept clients from now on. May be awaited in a task of a WallRuntime."""
+        for desk in self._desks.values():
+            self.dialect.begin(desk)
         starting = asyncio.start_server(self._connected, sock=self._socket, limit=LINE_MAX)
         self._server = await asyncio.ensure_future(starting)
 

@@ -40,6 +40,10 @@ class PolymarketDialect:
         self._houses.append(House(desk))
         return self._houses[-1]
 
+    def begin(self, desk: Desk) -> None:
+        """Follow its markets from now on: the last price is of the venue, not of who asks."""
+        self._house(desk)
+
     async def answer(self, desk: Desk, request: Request) -> Response:
         """What the venue answers; a bug of ours is logged and answered as the venue answers its own."""
         try:

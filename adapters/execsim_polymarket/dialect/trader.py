@@ -154,7 +154,8 @@ class Trader:
         grid, listing, order = posted.listing.instrument.grid, posted.listing, posted.order
         status = "LIVE"
         if report.status.is_terminal:
-            status = "MATCHED" if report.status is OrderStatus.FILLED else "CANCELED"
+            full = report.status is OrderStatus.FILLED or self._is_spent(posted)
+            status = "MATCHED" if full else "CANCELED"
         trades = tuple(dict.fromkeys(trade_id(posted, fill) for fill in report.fills))
         return OpenOrder(
             posted.id, status, posted.post.owner, posted.post.order.maker, listing.condition_id, posted.token, order.side,
@@ -173,9 +174,17 @@ class Trader:
             self._settled(event.fill_id, FillStatus.VOIDED)
         elif isinstance(event, OrderGone):
             posted = self._posted.get(event.order_id)
-            if posted is not None:
+            if posted is not None and self._is_spent(posted):
+                self._forget(posted.id)
+            elif posted is not None:
                 status = "CANCELED_EXPIRED_ORDER" if event.lapsed else f"CANCELED_{event.reason}"
                 self._over(posted, "CANCELED_MARKET_RESOLVED" if event.reason == RESOLVED else status)
+
+    def _is_spent(self, posted: Posted) -> bool:
+        """A market BUY that spent its money but for the unit that rounding left is matched, whatever the engine calls it."""
+        target, record = posted.order.quote_amount, self._desk.record(self.address, posted.order.id)
+        spent = 0 if record is None else sum(abs(fill.cash) for fill in record.report.fills)
+        return target is not None and spent >= target - 1
 
     def _filled(self, fill: Fill, done: bool) -> None:
         posted = self._posted.get(fill.order_id)

@@ -1,0 +1,71 @@
+"""`execsim serve --dialect polymarket` in a process of its own, for the official clients to trade on."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIO = "scenarios/agents_binary"
+GRACE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Names:
+    """The one market of the scenario in the venue's words."""
+
+    condition_id: str
+    yes: str
+    no: str
+
+
+class Served:
+    """A running server. `ask` speaks plain HTTP to it."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-c", "from execsim.cli import main; main()", "serve", *arguments]
+        command += ["--dialect", "polymarket", "--no-latency"]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        assert self._process.stderr is not None
+        said = []
+        for line in self._process.stderr:
+            said.append(line)
+            found = re.fullmatch(r"execsim: serving polymarket on (http://127\.0\.0\.1:(\d+))\n", line)
+            if found is not None:
+                self.host, self.port = found[1], int(found[2])
+                break
+        else:
+            raise AssertionError(f"it ended: {said}")
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.host + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=GRACE_S) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def market(self) -> Names:
+        row = self.ask("GET", "/markets")[1]["data"][0]
+        yes, no = (token["token_id"] for token in row["tokens"])
+        return Names(row["condition_id"], yes, no)
+
+    def stop(self) -> tuple[int, str]:
+        """(return code, what it said since it began to serve)."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            _, said = self._process.communicate(timeout=GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+        return self._process.returncode, said
