@@ -18,6 +18,7 @@ from execsim.ports import Pending, Runtime, Transport
 from execsim_polymarket.auth import ApiKey
 from execsim_polymarket.channel import Channel
 from execsim_polymarket.fills import Market
+from execsim_polymarket.order_news import OrderNews
 from execsim_polymarket.session import AskOrder, AskOrders, AskTrades, Emit, Note, Ticket, UserAction, UserSession
 from execsim_polymarket.signing import USER_CHANNEL
 
@@ -40,7 +41,7 @@ class AccountStream:
     ) -> None:  # fmt: skip
         self._venue = venue
         self._runtime = runtime
-        self._hear = hear
+        self.news = OrderNews(runtime, hear)
         rng = runtime.rng("polymarket.user")
         self.session = UserSession(ApiKey(venue.identity.address, "", "", ""), markets, jitter=rng.below)
         self._channel = Channel(runtime, transport, USER_CHANNEL, self.session, self._do)
@@ -57,8 +58,9 @@ class AccountStream:
 
     # own orders
 
-    def track(self, ticket: Ticket) -> None:
+    def sending(self, ticket: Ticket) -> None:
         self.session.track(ticket)
+        self.news.sending(ticket.order_id)
 
     def remember(self, ticket: Ticket, order: Order) -> None:
         """An order of a journal."""
@@ -90,7 +92,7 @@ class AccountStream:
 
     def _do(self, action: UserAction) -> None:
         if isinstance(action, Emit):
-            self._hear(action.event)
+            self.news.take(action.event)
         elif isinstance(action, AskOrders | AskTrades | AskOrder):
             self._count_opened()
             self._asks.setdefault(action)

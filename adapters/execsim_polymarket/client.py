@@ -33,6 +33,7 @@ from execsim.core.errors import (
     InvalidResponse,
     OrderNotFound,
     Reached,
+    ValidationError,
     VenueError,
 )
 from execsim.core.events import VenueEvent
@@ -271,8 +272,11 @@ class PolymarketVenue:
         if item is None:
             raise ConfigError(f"market {order.market} is not traded here", f"there are: {', '.join(self.by_name)}")
         made = self._draft(order, item)
+        if self._hash_of.get(order.id, made.ticket.venue_order_id) != made.ticket.venue_order_id:
+            what = f"order id {order.id} was used for another order"
+            raise ValidationError("order_id", what, "an order that is sent again must be the same")
         self._name(made.ticket)
-        self._listening().track(made.ticket)
+        self._listening().sending(made.ticket)
         return made
 
     def _listening(self) -> AccountStream:
@@ -331,8 +335,9 @@ class PolymarketVenue:
             return self._failed(order, made, error_of(200, answer.error_msg or "refused without a reason"))
         if answer.order_id.lower() != name:
             what = f"the order is called {answer.order_id[:80]}, and its hash is {name}"
-            raise InvalidResponse(VENUE, "order_id", what)
+            return self._failed(order, made, InvalidResponse(VENUE, "order_id", what))
         self._listening().answered(name, final_lots(order, made.post, answer))
+        self._listening().news.answered(order.id)
         return OrderAck(order.id, name, self._runtime.now_ns())
 
     def _failed(self, order: Order, made: Draft, error: ExecError) -> OrderAck:
@@ -341,15 +346,23 @@ class PolymarketVenue:
         key = key_of(error)
         if key == "duplicate":
             self._listening().answered(name, None)
+            self._listening().news.answered(order.id)
             return OrderAck(order.id, name, self._runtime.now_ns())
         if key == "tick":
             self.refresh_soon(self.by_name[order.market])
         if error.reached is Reached.YES:
             self._listening().refused(name)
+        if error.reached is Reached.UNKNOWN:
+            self._listening().news.lost(order.id)
+        else:
+            self._listening().news.answered(order.id)
         raise error
 
     async def cancel_order(self, order_id: OrderId) -> CancelAck:
-        name = self.hash_of(order_id)
+        try:
+            name = self.hash_of(order_id)
+        except OrderNotFound as error:
+            return CancelAck(order_id, False, self._runtime.now_ns(), str(error))
         body = CANCEL_ORDER.to_bytes(CancelOrder(name))
         answer = await self.calls.get(CANCEL_ANSWER, endpoints.CANCEL_ORDER, body=body)
         return self._cancelled(order_id, name, answer)

@@ -48,7 +48,6 @@ def report_of(
     money = row.order_type in ("FOK", "FAK") and row.side is Side.BUY  # its sizes count pUSD
     size = grid.lots(amount(row.original_size), Rounding.FLOOR)
     matched = sum(fill.lots for fill in fills) if money else grid.lots(amount(row.size_matched), Rounding.FLOOR)
-    alive = status is OrderStatus.WORKING
     tif = _TIFS.get(row.order_type.upper(), TimeInForce.GTC)
     expire_s = int(row.expiration) if row.expiration.isdecimal() else 0
     terms = OrderTerms(
@@ -56,7 +55,7 @@ def report_of(
         None if money else size, item.instrument.quote.amount(row.original_size, Rounding.FLOOR) if money else None,
         expire_s * NS_PER_S or None,
     )  # fmt: skip
-    left = max(0, size - matched) if alive and not money else 0
+    left = 0 if money else max(0, size - matched)
     return OrderReport(order_id, row.id, status, matched, left, now_ns, fills, terms)
 
 

@@ -165,6 +165,16 @@ def test_a_lost_answer_leaves_an_order_that_can_be_asked_for() -> None:
     play(script)
 
 
+def test_an_order_id_names_one_order() -> None:
+    async def script(w: World) -> None:
+        await w.venue.place_order(w.order())
+        with pytest.raises(ValidationError, match="used for another order"):
+            await w.venue.place_order(w.order(price_i=5_100))
+        assert len(w.server.orders) == 1
+
+    play(script)
+
+
 def test_an_order_that_never_arrived_is_not_found() -> None:
     async def script(w: World) -> None:
         w.server.refuse["POST /order"] = [Lost(False)]
@@ -245,8 +255,8 @@ def test_cancels_of_every_kind() -> None:
         assert await w.venue.cancel_market("rain") == [order.id for order in orders[2:]]
         assert [event.order_id for event in w.told(OrderGone)] == [order.id for order in orders[2:]]
         assert await w.venue.cancel_all() == []
-        with pytest.raises(OrderNotFound):
-            await w.venue.cancel_order(OrderId("nobody"))
+        nobody = await w.venue.cancel_order(OrderId("nobody"))
+        assert (nobody.cancelled, "not placed here" in nobody.reason) == (False, True)
 
     play(script)
 
@@ -296,6 +306,60 @@ def test_a_fill_that_outran_the_answer_finds_its_order() -> None:
         w.server.fill(name, "10", "t-1")
         await w.runtime.sleep(S)
         assert [event.fill.order_id for event in w.told(OrderFilled)] == [order.id]
+
+    play(script)
+
+
+def placement(w: World, name: str) -> dict[str, Any]:
+    row = w.server.orders[name]
+    return {"event_type": "order", "type": "PLACEMENT", "timestamp": "1790000003000", **row, "created_at": "1790000003"}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_placement_on_the_channel_is_news_only_where_the_answer_is_lost(lost: bool) -> None:
+    async def script(w: World) -> None:
+        order = w.order()
+
+        async def request(sent: Any, ask: Any = w.server.request) -> Any:
+            if sent.path != "/order":
+                return await ask(sent)
+            response = w.server.answer(sent)
+            (name,) = w.server.orders
+            w.server.push("/ws/user", placement(w, name))
+            w.server.fill(name, "4", "t-1")
+            await w.runtime.sleep(S // 10)
+            assert w.events == []
+            if lost:
+                raise NetworkError("scripted", "lost", Reached.UNKNOWN.value)
+            return response
+
+        w.server.request = request  # type: ignore[method-assign]
+        try:
+            await w.venue.place_order(order)
+            assert not lost
+        except NetworkError:
+            assert lost
+        assert w.events == []
+        await w.runtime.sleep(S // 10)
+        kinds = [type(event) for event in w.events]
+        assert kinds == ([OrderAcked, OrderFilled] if lost else [OrderFilled])
+
+    play(script)
+
+
+def test_a_fill_does_not_wait_for_a_slow_answer() -> None:
+    async def script(w: World) -> None:
+        w.server.deaf = True
+        order = w.order()
+        task = w.runtime.spawn(w.venue.place_order(order), "place")
+        await w.runtime.sleep(S // 100)
+        w.server.answer(w.venue._transport._signed(w.server.requests[-1]))  # type: ignore[attr-defined]
+        (name,) = w.server.orders
+        w.server.fill(name, "4", "t-1")
+        await w.runtime.sleep(S)
+        assert [type(event) for event in w.events] == [OrderFilled]
+        task.cancel()
+        await task.join()
 
     play(script)
 
