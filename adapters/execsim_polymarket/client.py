@@ -78,7 +78,7 @@ from execsim_polymarket.wire.trading import (
     OrderAnswer,
     TradeRecord,
 )
-from execsim_polymarket.wire.values import VENUE
+from execsim_polymarket.wire.values import VENUE, ns_of
 
 log = logging.getLogger("execsim.polymarket")
 
@@ -440,9 +440,10 @@ class PolymarketVenue:
 
     async def get_fills(self, since_ns: int) -> list[Fill]:
         rows = await self.trade_rows(max(0, since_ns // NS_PER_S - 1))
-        return sorted(
-            (fill for fill in self._fills(rows) if fill.ts_ns >= since_ns - NS_PER_S), key=lambda fill: fill.ts_ns
-        )
+        if not rows or ns_of(rows[0].match_time) >= ns_of(rows[-1].match_time):
+            rows = rows[::-1]  # newest first; times are whole seconds, so sorting alone would not turn them
+        fills = [fill for fill in self._fills(rows) if fill.ts_ns >= since_ns - NS_PER_S]
+        return sorted(fills, key=lambda fill: fill.ts_ns)
 
     async def trade_rows(self, after_s: int) -> list[TradeRecord]:
         """Trades matched after, without a filter by market: it would match the taker's token only."""

@@ -19,7 +19,8 @@ from typing import Final, NamedTuple
 
 from execsim.core.errors import ValidationError
 from execsim.core.order import Order, OrderId, OrderType, Side
-from execsim.core.units import NS_PER_MS, NS_PER_S
+from execsim.core.units import NS_PER_MS, NS_PER_S, plain
+from execsim_polymarket.amounts import SIZE_STEP
 from execsim_polymarket.entry import Terms, amounts_of, kind_of
 from execsim_polymarket.fills import Market
 from execsim_polymarket.session import Ticket
@@ -43,6 +44,9 @@ def salt_of(order_id: OrderId) -> int:
 
 def draft(order: Order, market: Market, condition: str, terms: Terms, identity: Identity) -> Draft:
     """Errors: ValidationError naming the rule the venue would refuse it by."""
+    if order.size_lots is not None and order.size_lots % SIZE_STEP:
+        what = f"{plain(order.instrument.grid.size(order.size_lots))} shares are not a multiple of 0.01"
+        raise ValidationError("size_step", what, "the venue would sign for less")
     kind, amounts = kind_of(order), amounts_of(order, terms.tick_i)
     if kind == "GTD" and order.expire_ns is None:
         raise ValidationError("expire", "a GTD order needs a time")

@@ -241,6 +241,15 @@ def test_an_order_off_the_tick_is_never_sent() -> None:
     play(script)
 
 
+def test_a_size_the_venue_would_cut_is_never_sent() -> None:
+    async def script(w: World) -> None:
+        with pytest.raises(ValidationError, match="not a multiple of"):
+            await w.venue.place_order(w.order(size_lots=5_001_000))
+        assert not w.server.orders
+
+    play(script)
+
+
 def test_cancels_of_every_kind() -> None:
     async def script(w: World) -> None:
         orders = [w.order(f"o-{n}") for n in range(6)]
