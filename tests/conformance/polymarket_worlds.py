@@ -1,60 +1,130 @@
-"""The small worlds of the exchange tests behind Polymarket's protocol: adapter and server in memory, in virtual time."""
+"""A small world behind the Polymarket dialect, in memory and virtual time, and a client that signs as the venue wants."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+import json
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from native_worlds import Served, Trader
-from polymarket_script import CREDENTIALS
-from worlds import START_NS, VENUE_NAME, Tape
+from native_worlds import Served, money_of
+from worlds import MS, START_NS, Tape, binary
 
-from execsim.core.instrument import Instrument
-from execsim.core.order import VenueId
-from execsim.exchange.loopback import Loopback
-from execsim.ports import VenueConfig
+from execsim.core.instrument import Instrument, Outcome
+from execsim.core.order import Side
+from execsim.core.units import NS_PER_S
+from execsim.exchange import ConstantLatency, ExchangeModel, LatencyModel
+from execsim.ports import Request
 from execsim.runtime import VirtualRuntime
-from execsim_polymarket.client import PolymarketVenue
+from execsim_polymarket import endpoints as ep
+from execsim_polymarket.amounts import limit_amounts, sent_amounts
+from execsim_polymarket.auth import ApiKey
 from execsim_polymarket.dialect import PolymarketDialect
-from execsim_polymarket.signing import Identity, SigningTransport, account_of
+from execsim_polymarket.dialect.listings import Listing, listing_of
+from execsim_polymarket.plugin import PROFILE
+from execsim_polymarket.sign import Account, PrivateKey, SignedOrder
+from execsim_polymarket.wire.trading import POST_ORDER, OrderKind, OrderMessage, PostOrder
+
+SHARE = 1_000_000
+FREE = replace(PROFILE, limits=(), tiers={})
+"""the venue's words, but nobody is limited"""
+NO_LATENCY = LatencyModel(ConstantLatency(), ConstantLatency(), ConstantLatency())
 
 
-class SuiteVenue(PolymarketVenue):
-    """The adapter with the suite's own instrument: what the venue tells of a market is less than the suite's rules say."""
-
-    suite: Mapping[str, Instrument]
-
-    async def _list(self, name: str, wanted: str) -> None:
-        await super()._list(name, wanted)
-        item = self.by_name[name]
-        item.market = replace(item.market, instrument=self.suite[name])
+def still() -> Tape:
+    """A book that does not move: bids 0.48 and 0.47, asks 0.52 and 0.53."""
+    bids, asks = [(4_800, 100 * SHARE), (4_700, 250 * SHARE)], [(5_200, 80 * SHARE), (5_300, 300 * SHARE)]
+    return Tape().book(0, bids, asks)
 
 
-class PolymarketMemory(Served):
-    """What venue_suite wants: one trader's engine on the adapter, joined to the dialect by a loopback."""
+class World(Served):
+    """`bots` trade on it by the dialect; every account begins with 1000 pUSD and 100 sets."""
 
-    exact = False
+    def __init__(self, tape: Tape, model: ExchangeModel | None = None, **rules: Any) -> None:
+        self.instrument: Instrument = binary(**rules)
+        runtime = VirtualRuntime(7, START_NS)
+        money = money_of(self.instrument, {"pUSD": 1_000 * SHARE})
+        super().__init__(
+            runtime, tape, [self.instrument], money, sets=100 * SHARE, latency=NO_LATENCY, profile=FREE, model=model
+        )
+        self.virtual = runtime
+        self.dialect = PolymarketDialect()
+        self.listing: Listing = listing_of(self.instrument, self.desk.info(self.instrument.market))
 
-    def __init__(self, tape: Tape, instruments: Sequence[Instrument], **options: Any) -> None:
-        super().__init__(VirtualRuntime(7, START_NS), tape, instruments, **options)
-        account = account_of(CREDENTIALS)
-        self.transport = SigningTransport(Loopback(self.runtime, PolymarketDialect(), self.desk), account)
-        markets = {instrument.market: instrument.market for instrument in instruments}
-        extra = {"identity": Identity.of(account).plain(), "markets": markets}
-        self.adapter = SuiteVenue(VenueConfig(VenueId(VENUE_NAME), extra=extra), self.transport, self.runtime)
-        self.adapter.suite = {instrument.market: instrument for instrument in instruments}
-        self._trader = Trader(self, self.adapter)  # type: ignore[arg-type]  # a LiveVenue is enough
-        self.engine, self.books = self._trader.engine, self._trader.books
+    def bot(self, number: int = 1) -> Bot:
+        return Bot(self, PrivateKey(number.to_bytes(32, "big")))
 
-    def run(self, main: Coroutine[Any, Any, None]) -> None:
-        async def played() -> None:
-            await self.adapter.start()
-            self._trader.join()
-            self.runtime.spawn(self.market.run(), "tape", daemon=True)
-            await main
-            await self.adapter.aclose()
-            await self.transport.aclose()
+    def play(self, scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a scene on the moving market; the books balance after it."""
 
-        self.runtime.run(main=played())
+        async def main() -> None:
+            self.dialect.begin(self.desk)
+            self.virtual.spawn(self.market.run(), "tape", daemon=True)
+            await self.virtual.sleep(MS)
+            await scene()
+
+        self.virtual.run(main=main())
         self.ledger.check()
+
+    async def send(self, request: Request) -> tuple[int, Any]:
+        response = await self.dialect.answer(self.desk, request)
+        return response.status, json.loads(response.body)
+
+
+class Bot:
+    """One key and its API key, once it has logged in."""
+
+    def __init__(self, world: World, key: PrivateKey) -> None:
+        self.world = world
+        self.account = Account(key)
+        self.key: ApiKey | None = None
+        self._salts = 0
+
+    @property
+    def now_s(self) -> int:
+        return self.world.virtual.now_ns() // NS_PER_S
+
+    async def login(self) -> Bot:
+        headers = self.account.login_headers(self.now_s)
+        status, made = await self.world.send(ep.request(ep.CREATE_KEY, headers=headers))
+        assert status == 200, made
+        self.key = ApiKey(self.account.key.address, made["apiKey"], made["secret"], made["passphrase"])
+        return self
+
+    def request(self, endpoint: ep.Endpoint, body: Any = None, **more: Any) -> Request:
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        more = {"now_s": self.now_s, **more}
+        return ep.request(endpoint, body=data, key=self.key, **more)
+
+    async def ask(self, endpoint: ep.Endpoint, body: Any = None, **more: Any) -> tuple[int, Any]:
+        return await self.world.send(self.request(endpoint, body, **more))
+
+    def sign(
+        self, side: Side = Side.BUY, price_i: int = 4_000, lots: int = 10 * SHARE, *, outcome: Outcome = Outcome.YES,
+        immediate: bool = False, neg_risk: bool = False, token: int | None = None,
+    ) -> SignedOrder:  # fmt: skip
+        """`lots` are pUSD for an immediate BUY."""
+        self._salts += 1
+        amounts = (sent_amounts if immediate else limit_amounts)(side, price_i, lots, 100)
+        named = int(self.world.listing.token(outcome)) if token is None else token
+        return self.account.order(
+            side=side, token_id=named, maker_amount=amounts.maker, taker_amount=amounts.taker, salt=self._salts,
+            timestamp_ms=self.world.virtual.now_ns() // MS, neg_risk=neg_risk,
+        )  # fmt: skip
+
+    def body(
+        self, signed: SignedOrder, kind: OrderKind = "GTC", *, expiration_s: int = 0, post_only: bool = False
+    ) -> dict[str, Any]:
+        assert self.key is not None
+        post = PostOrder(OrderMessage.of(signed, expiration_s), self.key.key, kind, post_only=post_only)
+        found: dict[str, Any] = json.loads(POST_ORDER.to_bytes(post))
+        return found
+
+    async def post(self, body: dict[str, Any]) -> tuple[int, Any]:
+        return await self.ask(ep.POST_ORDER, body)
+
+    async def place(self, *terms: Any, kind: OrderKind = "GTC", **more: Any) -> str:
+        """Place an order that is taken; its hash."""
+        status, answer = await self.post(self.body(self.sign(*terms, **more), kind))
+        assert (status, answer["success"]) == (200, True), answer
+        return str(answer["orderID"])

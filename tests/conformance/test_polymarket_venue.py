@@ -10,7 +10,7 @@ import pytest
 pytest.register_assert_rewrite("venue_suite")
 
 from native_worlds import money_of  # noqa: E402
-from polymarket_worlds import PolymarketMemory  # noqa: E402
+from polymarket_suite_world import PolymarketMemory  # noqa: E402
 from venue_suite import BUY, IOC, POST_ONLY, SELL, SHARE, STEP, Session, VenueSuite, cents, quiet  # noqa: E402
 from worlds import Tape  # noqa: E402
 
@@ -101,7 +101,7 @@ class TestPolymarketInMemory(VenueSuite):
             assert await s.known("a") == (OrderStatus.CANCELLED, 7, 3)
             assert [fill.id for fill in await s.adapter.get_fills(0)] == [fill.id for fill in s.fills]
             money = await s.money()
-            assert int(money["pUSD"] * SHARE) == s.engine.portfolio.cash["pUSD"].total
+            assert int(money["pUSD"] * SHARE) == s.engine.portfolio.cash["pUSD"]
 
         s = self.play(tape, script)
         assert [fill.lots // SHARE for fill in s.fills] == [3, 4]
