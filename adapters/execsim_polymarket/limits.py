@@ -13,6 +13,7 @@ from typing import Final
 from execsim.core.limits import ALL, CANCELS, ORDERS, Bucket, LimitRule, Sliding
 from execsim.core.request import RequestKind
 from execsim.core.units import NS_PER_S
+from execsim.ports import VenueTraits
 
 SHORT_NS: Final = 10 * NS_PER_S
 LONG_NS: Final = 600 * NS_PER_S
@@ -63,3 +64,7 @@ TIERS: Final[Mapping[str, tuple[LimitRule, ...]]] = {
 }
 """By 30-day volume: 0, 30k, 50k, 100k, 500k, 2.5M, 5M, 10M dollars. The venue announced them in warning mode on 2026-07-24;
 when they are enforced is open [?]: a scenario that stands before that says `limits.enforced = false`."""
+
+TRAITS: Final = VenueTraits(amends=False, batch_max=15, acceptance_ns=30 * NS_PER_S)
+"""No amend endpoint; POST /orders takes 15 (section 5.1). How long a posted order may still be taken is not published: an
+assumption, far beyond the slowest answers seen."""

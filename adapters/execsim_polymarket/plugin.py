@@ -6,13 +6,28 @@ are filled in by the simulated exchange. Where the venue's sentence has a part n
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
 
+from execsim.core.errors import ConfigError
 from execsim.core.units import NS_PER_S
-from execsim.ports import Dialect, VenuePlugin, VenueProfile, VenueTraits
+from execsim.ports import (
+    Credentials,
+    Dialect,
+    Finding,
+    LiveDoor,
+    LiveVenue,
+    Runtime,
+    Transport,
+    VenueConfig,
+    VenuePlugin,
+    VenueProfile,
+)
 from execsim_polymarket.archive import PolymarketFrames
+from execsim_polymarket.hosts import REST, VARIABLES, WS
 from execsim_polymarket.instruments import VENUE_ID, instrument
-from execsim_polymarket.limits import LIMITS, TIERS
+from execsim_polymarket.limits import LIMITS, TIERS, TRAITS
 from execsim_polymarket.pmxt import PmxtV2
 
 TEXTS: Final = {
@@ -54,9 +69,7 @@ PROFILE: Final = VenueProfile(
     gtd_early_ns=60 * NS_PER_S,  # the venue drops a GTD order 60 s before its stated time
     gtd_min_ns=180 * NS_PER_S,  # UNI's check since 2026-07-03
     shorting=False,
-    # no amend endpoint; a batch is POST /orders with at most 15 (section 5.5). How long a posted order may still be taken
-    # is not published: an assumption, far beyond the slowest answers seen.
-    traits=VenueTraits(amends=False, batch_max=15, acceptance_ns=30 * NS_PER_S),
+    traits=TRAITS,
 )
 
 
@@ -66,4 +79,46 @@ def _dialect() -> Dialect:
     return PolymarketDialect()
 
 
-VENUE: Final = VenuePlugin(VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, dialect=_dialect)
+# What trades needs the extra `polymarket` (hashing, signing, HTTP): imported when it is asked for.
+
+
+def connect(config: VenueConfig, transport: Transport, runtime: Runtime) -> LiveVenue:
+    """`VenuePlugin.connect`. Errors: ConfigError."""
+    with _extra():
+        from execsim_polymarket.client import PolymarketVenue
+    return PolymarketVenue(config, transport, runtime)
+
+
+def secure(credentials: Credentials, transport: Transport) -> tuple[Mapping[str, Any], Transport]:
+    """`LiveDoor.secure`. Errors: ConfigError, ValidationError."""
+    with _extra():
+        from execsim_polymarket import live
+    return live.secure(credentials, transport)
+
+
+async def clock(transport: Transport) -> tuple[int, int]:
+    """`LiveDoor.clock`. Errors: ExecError."""
+    with _extra():
+        from execsim_polymarket import live
+    return await live.clock(transport)
+
+
+async def examine(known: Mapping[str, Any], transport: Transport, runtime: Runtime, local: bool) -> list[Finding]:
+    """`LiveDoor.examine`. Errors: ConfigError."""
+    with _extra():
+        from execsim_polymarket import live
+    return await live.examine(known, transport, runtime, local)
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(f"Polymarket cannot be traded: {error}", "pip install 'execsim[polymarket]'") from None
+
+
+VENUE: Final = VenuePlugin(
+    VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, dialect=_dialect, connect=connect,
+    live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine),
+)  # fmt: skip

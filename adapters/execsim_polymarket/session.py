@@ -131,9 +131,10 @@ class UserSession:
 
     # own orders
 
-    def track(self, ticket: Ticket) -> None:
-        """Know an order, before it is sent. No effect for one that is known."""
-        self._orders.setdefault(ticket.venue_order_id, _Order(ticket))
+    def track(self, ticket: Ticket, heard_lots: int = 0) -> None:
+        """Know an order, before it is sent; `heard_lots`: how much it had traded when it comes from a journal. No effect
+        for one that is known."""
+        self._orders.setdefault(ticket.venue_order_id, _Order(ticket, heard_lots=heard_lots))
 
     def answered(self, venue_order_id: str, now_ns: int, final_lots: int | None = None) -> list[UserAction]:
         """The venue took the order and the engine has its answer: no ack is made of later news. `final_lots`: of a FOK or
@@ -154,6 +155,11 @@ class UserSession:
         """The venue refused the order: news of it are late at best."""
         if venue_order_id in self._orders:
             self._end(self._orders[venue_order_id])
+
+    def cancelled(self, venue_order_id: str, now_ns: int) -> list[UserAction]:
+        """The venue answered that it cancelled the order, and the engine does not know yet."""
+        order = self._orders.get(venue_order_id)
+        return [] if order is None else self._gone(order, "CANCELED", now_ns)
 
     @property
     def open_count(self) -> int:

@@ -1,7 +1,7 @@
 """The `execsim` command: one small file per verb.
 
-Exit codes: 0 done, 1 a check found faults (data check, replay-session) or orders may be open (run --native), 2 wrong
-input or a failing strategy (one line on stderr), 130 interrupted.
+Exit codes: 0 done, 1 a check found faults (data check, doctor, replay-session) or orders may be open (in wall time), 2
+wrong input or a failing strategy (one line on stderr), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,20 @@ import sys
 
 import typer
 
-from execsim.cli import data, explain, facts, faults, journal, kill, replay_session, run, sensitivity, serve, show
+from execsim.cli import (
+    data,
+    doctor,
+    explain,
+    facts,
+    faults,
+    journal,
+    kill,
+    replay_session,
+    run,
+    sensitivity,
+    serve,
+    show,
+)
 from execsim.core.errors import ExecError
 
 INTERRUPTED = 130
@@ -27,6 +40,7 @@ app.command("show")(show.command)
 app.command("facts")(facts.command)
 app.command("explain")(explain.command)
 app.command("faults")(faults.command)
+app.command("doctor")(doctor.command)
 app.command("kill")(kill.command)
 app.command("serve")(serve.command)
 app.command("replay-session")(replay_session.command)

@@ -6,17 +6,19 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from execsim.cli.live import go_live
 from execsim.cli.outlets import LogFormat, LogLevel, MetricsEvery, MetricsFile, MetricsPort, MetricsWs, watched
 from execsim.cli.results import bar_of, blame, print_summary, write_report_of
-from execsim.cli.trade import trade
+from execsim.cli.trade import at_exchange, trade
 from execsim.core.errors import ConfigError
 from execsim.journal import discard
 from execsim.observe.logs import logging_as
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from execsim.observe.publish import Publisher
     from execsim.scenario.run import Finished
     from execsim.scenario.run import Progress as Where
+    from execsim.scenario.session import Door
 
 SCENARIO_HELP = "A scenario: a TOML file, with or without .toml, or a folder with scenario.toml"
 
@@ -49,6 +52,12 @@ def command(
     for_s: Annotated[
         int | None, typer.Option("--for", metavar="SECONDS", min=1, help="--native: end after so many real seconds")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Trade at the venue itself, with real money (docs/polymarket_live.md)")
+    ] = False,
+    yes_live: Annotated[
+        bool, typer.Option("--yes-live", help="--live: do not ask for consent on the terminal")
+    ] = False,
     recover: Annotated[
         bool,
         typer.Option("--recover", help="--native: take up the journal in --out where it ends, print the plan first"),
@@ -67,18 +76,25 @@ def command(
     if strategy is not None:
         settings += [f"strategy.file={json.dumps(str(strategy.resolve()))}"]
     checked = model.load(path, seed, settings, replace_strategy=strategy is not None)
-    if for_s is not None and native is None:
-        raise ConfigError("--for is for sessions in wall time", "add --native HOST:PORT, or leave it out")
-    if recover and native is None:
-        raise ConfigError("--recover is for sessions in wall time", "add --native HOST:PORT, or leave it out")
+    in_wall_time = native is not None or live
+    if native is not None and live:
+        raise ConfigError("--native and --live are two places to trade", "name one")
+    if for_s is not None and not in_wall_time:
+        raise ConfigError("--for is for sessions in wall time", "add --native HOST:PORT or --live, or leave it out")
+    if recover and not in_wall_time:
+        raise ConfigError("--recover is for sessions in wall time", "add --native HOST:PORT or --live, or leave it out")
+    if yes_live and not live:
+        raise ConfigError("--yes-live is the consent to --live", "add --live, or leave it out")
     with logging_as(log_level, log_format), watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch:
-        if native is not None:
+        if in_wall_time:
+            where: Callable[[], Door] = partial(go_live, checked, path.parent, yes_live, quiet)
+            if native is not None:
+                where = partial(at_exchange, native, account)
             mode = checked.journal.mode if any(item.startswith("journal") for item in settings) else "full"
             trade(
                 checked,
                 path,
-                native,
-                account,
+                where,
                 out,
                 mode,
                 seed,

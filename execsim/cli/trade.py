@@ -1,8 +1,10 @@
-"""`execsim run SCENARIO --native HOST:PORT`: the scenario's strategy in wall time, at an exchange in another process."""
+"""`execsim run SCENARIO --native HOST:PORT` and `--live`: the scenario's strategy in wall time, at an exchange in another
+process, or at the venue itself."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +17,15 @@ from execsim.scenario import model
 if TYPE_CHECKING:
     from execsim.observe.publish import Publisher
     from execsim.scenario.run import Progress as Where
+    from execsim.scenario.session import Door
+
+
+def at_exchange(native: str, account: str) -> Door:
+    """HOST:PORT. Errors: ConfigError."""
+    from execsim.scenario.session import Address
+
+    return Address.of(native, account)
+
 
 LEFT = 1
 """Exit code of a session after which orders may still be open."""
@@ -23,8 +34,7 @@ LEFT = 1
 def trade(
     scenario: model.Scenario,
     path: Path,
-    native: str,
-    account: str,
+    where: Callable[[], Door],
     out: Path | None,
     mode: Literal["full", "batched", "off"],
     seed: int | None,
@@ -37,10 +47,10 @@ def trade(
     debug: bool,
 ) -> None:
     """Until the data end, the time is up, or Ctrl-C. Errors: ExecError; the strategy's own; typer.Exit: orders are left."""
-    from execsim.scenario.session import Address, run_session
+    from execsim.scenario.session import run_session
     from execsim.scenario.wall import told
 
-    address = Address.of(native, account)
+    address = where()
     try:
         with bar_of(quiet) as bar:
             task = bar.add_task("trading", total=None, detail=path.stem)

@@ -57,6 +57,7 @@ from execsim.ports import (
     BookView,
     Journal,
     OrderArchive,
+    OrderMemory,
     QueueWatch,
     ReconnectWatch,
     Runtime,
@@ -178,6 +179,9 @@ class ExecutionEngine:
         """Take up where a journal ends (`fold` of its rows with this engine's instruments); `profit`: its note of that name.
         Before the first order, after the adapters were registered; `recover` must follow. Errors: ConfigError."""
         restore(self, folded)
+        for route in self._dispatch.routes.values():
+            if isinstance(route.adapter, OrderMemory):
+                route.adapter.remember([o for o in self.order_tracker.get_all_orders() if o.venue == route.venue])
         self._ids = max(self._ids, folded.ids.get(self._id_prefix, 0))
         self.opening = folded.opening
         if profit:

@@ -14,7 +14,7 @@ Everything is imported from here; `runtime` (time and tasks) and `record` (journ
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -160,6 +160,14 @@ class ReconnectWatch(Protocol):
 
     def watch_reconnects(self, report: Callable[[], None]) -> None:
         """Register who hears that a stream which was lost is back."""
+
+
+@runtime_checkable
+class OrderMemory(Protocol):
+    """What an adapter that names orders by itself offers besides: it takes up orders of an earlier session."""
+
+    def remember(self, orders: Sequence[Order]) -> None:
+        """Know these orders again, those included whose answer was never heard. Before anything is asked about them."""
 
 
 @runtime_checkable
@@ -323,6 +331,34 @@ class VenueProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a preflight looked at. `fix`: what to do about it, "" where nothing is to be done."""
+
+    check: str
+    grade: Literal["ok", "warn", "fail"]
+    said: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDoor:
+    """How a real venue is reached. Hosts are defaults; EXECSIM_<VENUE>_HOST and _WS replace them.
+
+    `secure` takes the secrets and a transport of bytes: it gives what may be known and recorded of them (for
+    `VenueConfig.extra`), and a transport that adds them on the way out. `clock`: (the venue's time in ns, how many times
+    faster than ours it passes). `examine`: the preflight, given `VenueConfig.extra`; `local`: the host is this machine.
+    """
+
+    rest: str
+    ws: str
+    variables: Mapping[str, tuple[str, ...]]
+    """credential -> environment variables, execsim's own name first, then names other programs use"""
+    secure: Callable[[Credentials, Transport], tuple[Mapping[str, Any], Transport]]
+    clock: Callable[[Transport], Coroutine[Any, Any, tuple[int, int]]]
+    examine: Callable[[Mapping[str, Any], Transport, Runtime, bool], Coroutine[Any, Any, list[Finding]]]
+
+
+@dataclass(frozen=True, slots=True)
 class VenuePlugin:
     """What an adapter package offers; found by entry point group `execsim.venues`, object `<package>.plugin:VENUE`."""
 
@@ -335,6 +371,8 @@ class VenuePlugin:
     """its protocol from the venue's side: `execsim serve --dialect NAME`"""
     connect: Callable[[VenueConfig, Transport, Runtime], LiveVenue] | None = None
     """its adapter over a transport, not connected yet"""
+    live: LiveDoor | None = None
+    """the venue itself: `execsim run --live`, `execsim doctor`"""
 
 
 class FrameStream(Stream[bytes], Protocol):

@@ -200,7 +200,7 @@ class Scenario(Section):
 
     title: str = ""
     seed: int = Field(7, ge=0)
-    data: list[Data] = Field([], description="recordings; none where `agents` make the market")
+    data: list[Data] = Field([], description="recordings; none where `agents` make the market, or it is live")
     agents: AgentsSection | None = None
     markets: list[Market] = Field(min_length=1)
     venues: dict[str, Venue] = {}
@@ -218,7 +218,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Scenario:
-        if bool(self.data) == (self.agents is not None):
+        if self.data and self.agents is not None:
             raise ValueError("name either data (recordings) or agents (a market they make)")
         if self.agents is not None and len(self.markets) != 1:
             raise ValueError(f"agents make one market, the scenario names {len(self.markets)}")

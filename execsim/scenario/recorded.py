@@ -10,12 +10,12 @@ import json
 import platform
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import tomli_w
 from pydantic import ValidationError
@@ -45,6 +45,8 @@ class Recorded:
     files: Mapping[str, str]
     execsim: str
     python: str
+    venue: Mapping[str, Any] = field(default_factory=dict)
+    """what the adapter was told of the account: nothing secret"""
 
 
 def files_of(scenario: model.Scenario) -> dict[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal, Protocol
 
 from execsim import plugins
 from execsim.core.errors import ConfigError, JournalError, VenueNotSupported
@@ -62,19 +63,56 @@ class Address:
             )
         return Address(host.strip("[]"), int(port), account)
 
+    @property
+    def known(self) -> Mapping[str, Any]:
+        return {}
+
     def transport(self) -> LinesTransport:
         return LinesTransport(self.host, self.port)
 
+    def clock(self, scenario: model.Scenario) -> DeskClock:
+        return ask_clock(scenario, self)
+
+
+class Door(Protocol):
+    """Where a session trades: an exchange of ours (`Address`), or a venue (`live.LiveAddress`)."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def known(self) -> Mapping[str, Any]:
+        """What its adapter is told besides, and a record may hold."""
+
+    def transport(self) -> Transport:
+        """A new one."""
+
+    def clock(self, scenario: model.Scenario) -> DeskClock:
+        """What time it is there. Errors: ExecError."""
+
 
 def connect(
-    scenario: model.Scenario, dialect: str, account: str, transport: Transport, runtime: Runtime
+    scenario: model.Scenario,
+    dialect: str,
+    account: str,
+    transport: Transport,
+    runtime: Runtime,
+    known: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[LiveVenue]:
     """An adapter for each venue of the scenario, not started. Errors: VenueNotSupported: no adapter of that name."""
     make = plugins.venue(dialect).connect
     if make is None:
         raise VenueNotSupported(f"{dialect} (adapter)", DIALECT)
     names = dict.fromkeys(market.venue for market in scenario.markets)
-    return [make(VenueConfig(VenueId(name), extra={"account": account}), transport, runtime) for name in names]
+    made = []
+    for name in names:
+        markets = {market.id: market.market for market in scenario.markets if market.venue == name}
+        extra = {"account": account, "markets": markets, **known}
+        made.append(make(VenueConfig(VenueId(name), extra=extra), transport, runtime))
+    return made
 
 
 def ask_clock(scenario: model.Scenario, address: Address) -> DeskClock:
@@ -100,7 +138,7 @@ def run_session(
     scenario: model.Scenario,
     name: str,
     folder: Path,
-    address: Address,
+    address: Door,
     *,
     out: Path | None,
     mode: Literal["full", "batched", "off"] = "full",
@@ -122,7 +160,7 @@ def run_session(
     scenario = model.anchored(scenario, folder)
     if out is None and mode != "off":
         raise ConfigError("a session in wall time keeps a journal", "name a directory: --out DIR (or journal.mode=off)")
-    clock = ask_clock(scenario, address)
+    clock = address.clock(scenario)
     asked_ns = time.monotonic_ns()
     journal, log, carried = _journal(mode, out, recover, say)
     try:
@@ -131,7 +169,7 @@ def run_session(
             name, address.dialect, address.account, for_s, clock.speed, journal.durable,
             "" if out is None else str(kill_file_of(out.absolute())),
             None if watch is None else watch.period_ns or METRICS_NS * clock.speed,
-            files_of(scenario), **versions(),
+            files_of(scenario), **versions(), venue=address.known,
         )  # fmt: skip
         write_notes(journal, item, scenario)
         origin_ns = clock.now_ns + (time.monotonic_ns() - asked_ns) * clock.speed * clock.moving
@@ -141,7 +179,8 @@ def run_session(
         runtime.hear_signal(signal.SIGUSR1, KILL, b"signal SIGUSR1")
         transport = SessionTransport(runtime, address.transport())
         venues = [
-            wrap(venue, journal) for venue in connect(scenario, address.dialect, address.account, transport, runtime)
+            wrap(venue, journal)
+            for venue in connect(scenario, address.dialect, address.account, transport, runtime, address.known)
         ]
         line, kill_file = Line(transport, venues, clock.speed), Path(item.kill_file) if item.kill_file else None
         session = Session(
@@ -219,7 +258,7 @@ def replay_session(path: Path) -> Replayed:
         journal = ReplayJournal(kept, durable=item.durable, whole=bool(ended), carried=before)
         runtime = ReplayRuntime(kept.inputs(), journal)
         transport = SessionTransport(runtime, None)
-        venues = connect(scenario, item.dialect, item.account, transport, runtime)
+        venues = connect(scenario, item.dialect, item.account, transport, runtime, item.venue)
         line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
         watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
         session = Session(

@@ -9,6 +9,7 @@ import tomli_w
 
 from execsim.core.errors import ConfigError
 from execsim.scenario import model
+from execsim.scenario.build import load_data
 from execsim.scenario.run import run
 
 SCENARIO = Path(__file__).resolve().parents[3] / "scenarios" / "agents_binary.toml"
@@ -74,10 +75,11 @@ def test_what_does_not_fit_is_named(setting: str, said: str) -> None:
 
 
 def test_neither_recording_nor_agents_is_no_market() -> None:
-    with pytest.raises(ValueError, match="name either data"):
-        model.Scenario.model_validate(
-            {"markets": [{"id": "m", "venue": "binance", "market": "m"}], "strategy": {"name": "quoter"}}
-        )
+    live_only = model.Scenario.model_validate(
+        {"markets": [{"id": "m", "venue": "binance", "market": "m"}], "strategy": {"name": "quoter"}}
+    )
+    with pytest.raises(ConfigError, match="name either data"):
+        load_data(live_only, Path())
 
 
 def test_a_spot_market_of_agents(tmp_path: Path) -> None:
