@@ -28,6 +28,8 @@ from execsim_polymarket.replay import MarketReplay
 from execsim_polymarket.survey import Plan, Survey, event_of
 
 SNIFF_BYTES: Final = 4_096
+RECORDER: Final = b'{"recorder":"execsim",'
+"""How a recording of `execsim record` begins (recorder.py)."""
 KEEP_BYTES: Final = 64_000_000
 """Payload text kept in memory between the two passes; a larger recording is read twice."""
 OBJECT_BYTES: Final = 20_000
@@ -110,6 +112,8 @@ class PolymarketFrames:
         except (OSError, EOFError, pa.ArrowInvalid):
             return False
         frame = b'"asset_id"' in head or b"price_changes" in head or b'\\"asset_id\\"' in head
+        if head.startswith(RECORDER):
+            return b'"venue":"polymarket"' in head
         return (frame and b"market" in head) or (b'"condition_id"' in head and b'"up_token"' in head)
 
     def run(self, sources: Sequence[Path], options: Mapping[str, Any], sink: RowSink) -> None:
@@ -193,6 +197,8 @@ class _Run:
             yield from (row for where, row in self._kept if where == path)
 
     def _replay(self, path: Path, row: Row, replays: Mapping[str, MarketReplay], buffer: RowBuffer) -> None:
+        if row.note is not None and "gap" in row.note:
+            lost(row.note, replays, buffer)
         if row.payload is None or is_keepalive(row.payload) or (path, row.number) in self._malformed:
             return
         given = Given(row.tick, row.last)
@@ -256,6 +262,13 @@ def play(
         sink.defect("resolution_unreadable")
     else:
         replay.resolve(replay.plan.card.payoff, at, rows)
+
+
+def lost(note: Mapping[str, Any], replays: Mapping[str, MarketReplay], rows: RowBuffer) -> None:
+    """The recorder says that it heard nothing for a while: of the markets in `of`, or of all."""
+    for market in note.get("of") or replays:
+        if market in replays:
+            replays[market].lose(str(note["gap"]), rows)
 
 
 def common_notes(replays: Mapping[str, MarketReplay], sink: RowSink) -> None:

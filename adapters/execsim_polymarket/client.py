@@ -49,12 +49,12 @@ from execsim_polymarket.draft import Draft, draft
 from execsim_polymarket.errors import error_of, key_of, refusal
 from execsim_polymarket.fills import Market, fills_of
 from execsim_polymarket.limits import TRAITS
-from execsim_polymarket.listing import PAGES_MAX, Listed, listed
+from execsim_polymarket.listing import Listed, condition_of, listed
 from execsim_polymarket.market_stream import MarketStream
 from execsim_polymarket.reports import final_lots, own_of, report_of
 from execsim_polymarket.session import Ticket
 from execsim_polymarket.signing import Identity
-from execsim_polymarket.wire.markets import CLOB_MARKET, MARKET_BY_TOKEN, MARKETS
+from execsim_polymarket.wire.markets import CLOB_MARKET
 from execsim_polymarket.wire.trading import (
     BALANCE,
     CANCEL_ANSWER,
@@ -146,25 +146,10 @@ class PolymarketVenue:
             await self.calls.ask(endpoints.DERIVE_KEY)
 
     async def _list(self, name: str, wanted: str) -> None:
-        condition = await self._condition(wanted)
+        condition = await condition_of(self.calls, wanted)
         found = await self.calls.get(CLOB_MARKET, endpoints.GET_CLOB_MARKET, name=condition)
         item = listed(name, found, self._rules.get(name, {}), self._venue_id)
         self.by_name[name] = self.by_condition[item.condition] = item
-
-    async def _condition(self, wanted: str) -> str:
-        """The condition id of what the user named. Errors: ConfigError."""
-        if wanted.startswith("0x"):
-            return wanted
-        if wanted.isdecimal():
-            return (await self.calls.get(MARKET_BY_TOKEN, endpoints.GET_MARKET_BY_TOKEN, name=wanted)).condition_id
-        try:
-            rows = await self.calls.pages(MARKETS, endpoints.GET_MARKETS, most=PAGES_MAX)
-        except InvalidResponse as error:
-            raise ConfigError(f"market {wanted!r} was not found", f"name its condition id (0x...); {error}") from None
-        for row in rows:
-            if wanted in (row.market_slug, row.question):
-                return str(row.condition_id)
-        raise ConfigError(f"the venue lists no market {wanted!r}", "name its condition id (0x...)")
 
     async def refresh(self, item: Listed) -> None:
         """Read a market's terms again: after its tick moved, or the venue says ours is wrong."""

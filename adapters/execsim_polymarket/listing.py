@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from execsim.core.errors import ConfigError
+from execsim.core.errors import ConfigError, InvalidResponse
 from execsim.core.instrument import Instrument
 from execsim.core.units import plain
 from execsim.tape.schema import MarketInfo
+from execsim_polymarket import endpoints
+from execsim_polymarket.calls import Calls
 from execsim_polymarket.catalog import NO_NAMES
 from execsim_polymarket.entry import Terms
 from execsim_polymarket.fills import Market
@@ -27,7 +29,7 @@ from execsim_polymarket.instruments import (
     VENUE_ID,
     instrument,
 )
-from execsim_polymarket.wire.markets import ClobMarket
+from execsim_polymarket.wire.markets import MARKET_BY_TOKEN, MARKETS, ClobMarket
 
 PAGES_MAX: Final = 50
 """Pages of GET /markets looked through for a slug."""
@@ -83,3 +85,19 @@ def listed(name: str, found: ClobMarket, rules: Mapping[str, Any], venue: str = 
     market = Market(made, yes.token_id, no.token_id)
     terms = Terms(made.grid.price_i(found.tick_size), found.neg_risk)
     return Listed(name, found.condition_id, market, terms, size_min, found.neg_risk)
+
+
+async def condition_of(calls: Calls, wanted: str) -> str:
+    """The condition id of what the user named. Errors: ConfigError; as `Calls.get`."""
+    if wanted.startswith("0x"):
+        return wanted
+    if wanted.isdecimal():
+        return (await calls.get(MARKET_BY_TOKEN, endpoints.GET_MARKET_BY_TOKEN, name=wanted)).condition_id
+    try:
+        rows = await calls.pages(MARKETS, endpoints.GET_MARKETS, most=PAGES_MAX)
+    except InvalidResponse as error:
+        raise ConfigError(f"market {wanted!r} was not found", f"name its condition id (0x...); {error}") from None
+    for row in rows:
+        if wanted in (row.market_slug, row.question):
+            return str(row.condition_id)
+    raise ConfigError(f"the venue lists no market {wanted!r}", "name its condition id (0x...)")

@@ -6,7 +6,7 @@ are filled in by the simulated exchange. Where the venue's sentence has a part n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -110,6 +110,15 @@ async def examine(known: Mapping[str, Any], transport: Transport, runtime: Runti
     return await live.examine(known, transport, runtime, local)
 
 
+async def record(
+    markets: Sequence[str], transport: Transport, runtime: Runtime, write: Callable[[bytes], None]
+) -> None:
+    """`LiveDoor.record`. Errors: ExecError."""
+    with _extra():
+        from execsim_polymarket import recorder
+    await recorder.record(markets, transport, runtime, write)
+
+
 @contextmanager
 def _extra() -> Iterator[None]:
     try:
@@ -120,5 +129,5 @@ def _extra() -> Iterator[None]:
 
 VENUE: Final = VenuePlugin(
     VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, dialect=_dialect, connect=connect,
-    live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine),
+    live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine, record),
 )  # fmt: skip

@@ -13,6 +13,7 @@ There is no sequence number, so two things tell of lost messages:
          a gap from the last message before (+1 ns), closed by the next full book. gap_s = 0 turns this off.
          If instead a price_change comes whose hash verifies (best prices, where the recording has no hashes), nothing was
          lost and there is no gap.
+A recorder that lost the connection says so (`lose`): a gap from the last message on.
 A gap closes with a SNAPSHOT flagged RESYNC. A price change of a token without a full book is counted and dropped.
 """
 
@@ -167,6 +168,18 @@ class MarketReplay:
     def resolve(self, payoff: str, at: At, rows: RowBuffer) -> None:
         """The market pays `payoff` for a YES share."""
         self._canon.resolve(payoff, at, rows)
+
+    def lose(self, why: str, rows: RowBuffer) -> None:
+        """The recorder lost the channel after the last message: a gap until the next full book, also if that is one that was
+        heard before."""
+        self._seen = _Recent()
+        for token in (self._yes, self._no):
+            token.known = token.trusted = False
+            token.book_ts = ""
+        last = self._canon.suspected or self._last
+        if self._lead is not None and not self._canon.in_gap:
+            after = At(*(at if at == NO_TIME else at + 1 for at in last))
+            self._canon.open_gap(last, after, why, rows)
 
     def finish(self, rows: RowBuffer) -> None:
         """End of the recording: an undecided quiet spell is a gap, an open gap ends at the last message."""

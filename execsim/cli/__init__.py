@@ -19,6 +19,7 @@ from execsim.cli import (
     faults,
     journal,
     kill,
+    record,
     replay_session,
     run,
     sensitivity,
@@ -42,6 +43,7 @@ app.command("explain")(explain.command)
 app.command("faults")(faults.command)
 app.command("doctor")(doctor.command)
 app.command("kill")(kill.command)
+app.command("record")(record.command)
 app.command("serve")(serve.command)
 app.command("replay-session")(replay_session.command)
 app.command("sensitivity")(sensitivity.command)

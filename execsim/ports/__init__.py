@@ -356,6 +356,11 @@ class LiveDoor:
     secure: Callable[[Credentials, Transport], tuple[Mapping[str, Any], Transport]]
     clock: Callable[[Transport], Coroutine[Any, Any, tuple[int, int]]]
     examine: Callable[[Mapping[str, Any], Transport, Runtime, bool], Coroutine[Any, Any, list[Finding]]]
+    record: Callable[[Sequence[str], Transport, Runtime, Callable[[bytes], None]], Coroutine[Any, Any, None]] | None = (
+        None
+    )
+    """record these markets' data, a line of text a call, until cancelled; the venue's first importer reads the lines. Each
+    start of a recording says so in its lines: what comes after it is a gap away from what stood before"""
 
 
 @dataclass(frozen=True, slots=True)
