@@ -1,7 +1,7 @@
 """Memory stays flat however many orders pass: 100,000 of them, each in a process of its own, with and without a journal.
 
-A million take some minutes: `EXECSIM_BENCH_ORDERS=1000000 uv run pytest benchmarks/test_million.py --benchmark-enable`, or
-`uv run python benchmarks/million.py`.
+A million take some minutes: `EXECSIM_BENCH_ORDERS=1000000 uv run pytest benchmarks/test_million.py -n 0
+--benchmark-enable`, or `uv run python benchmarks/million.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def measured(orders: int, journal: str) -> dict[str, Any]:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
 def test_memory_is_flat(figure: Any, pytestconfig: pytest.Config) -> None:
-    timed = pytestconfig.getoption("--benchmark-enable")
+    timed = pytestconfig.getoption("-n 0 --benchmark-enable")
     orders = ORDERS if timed else AS_A_TEST
     found = {journal: measured(orders, journal) for journal in ("batched", "off")}
     assert found["batched"]["journal_sha256"] == found["off"]["journal_sha256"]

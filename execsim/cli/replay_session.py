@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from execsim.observe.logs import logging_as
+
 if TYPE_CHECKING:
     from execsim.ports import Diverged, Input
     from execsim.scenario.session import Replayed
@@ -32,7 +34,8 @@ def command(
 
     path = journal / "journal.sqlite" if journal.is_dir() else journal
     began_s = time.perf_counter()
-    replayed = replay_session(path)
+    with logging_as("critical", "text"):  # what the session logged it has logged
+        replayed = replay_session(path)
     took_s = time.perf_counter() - began_s
     for sentence in replayed.changed:
         print(f"execsim: {sentence}", file=sys.stderr)

@@ -87,6 +87,8 @@ def command(
         say("the market's data has ended; still answering, Ctrl-C stops")
 
     # as Ctrl-C: asyncio's own way of ending a run
+    # a shell starts what it puts in the background with SIGINT ignored: nothing would ever stop it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         runtime.run(main=stage.run(server, ready, ended))

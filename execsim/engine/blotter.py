@@ -182,9 +182,15 @@ class Blotter:
             self.impossible(entry, E.REFUSE, f"refused an order that is {status}: {error.message}")
 
     def ask_cancel(self, entry: Entry) -> None:
+        """We ask for a cancel. It takes risk away, so it goes out even when it cannot be recorded any more."""
         entry.wants_cancel = True
         row = {"status": entry.order.status.value}
-        self._move(entry, E.ASK_CANCEL, "cancel", row)
+        before = self._step(entry, E.ASK_CANCEL)
+        try:
+            self.write("cancel", entry.order.id, row)
+        except JournalError as error:
+            log.error("the cancel of order %s is not on record: %s", entry.order.id, error)
+        self._publish(entry, E.ASK_CANCEL, before)
 
     def cancel_done(self, entry: Entry, cancelled: bool, reason: str) -> None:
         """The venue answered a cancel."""
@@ -254,6 +260,9 @@ class Blotter:
             return self.filled_late(order.instrument.market, fill, done)
         if fill.id in entry.fills:
             self._known_fill(entry, fill)
+            if done and order.is_active and not order.voided_lots:
+                # the last part was heard of before anybody said that it was the last
+                self._move(entry, E.DONE, "done", {})
             return False
         if fill.status is FillStatus.VOIDED:
             # heard of for the first time when it has already failed: booked and undone, so that its lots are known as gone

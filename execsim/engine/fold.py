@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from execsim.core.errors import ExecError, InvalidOrderState, JournalError
 from execsim.core.fees import Liquidity
@@ -148,21 +148,13 @@ class _Fold:
             portfolio.deposit(quotes.get(name) or Asset(name, next(iter(quotes.values())).unit), units)
         for market, lots in opening.sets.items():
             portfolio.split(market, lots)
-        self._acts: dict[str, Callable[[JournalRow], None]] = {
-            "intent": self._intent, "adopt": self._adopt, "replace": self._replace, "ack": self._ack, "fill": self._fill,
-            "void": self._settled, "mined": self._settled, "confirm": self._settled, "early": self._settled,
-            "amend_ask": self._amend, "amend": self._amend, "amend_refuse": self._amend, "close": self._close,
-            "resolve": self._resolve, "split": self._tokens, "merge": self._tokens, "convert": self._tokens,
-            "tick": self._tick, "kill": self._halt, "halt": self._halt, "resume": self._halt,
-        }  # fmt: skip
-        self._acts |= dict.fromkeys(MOVES, self._move) | dict.fromkeys(NO_STATE, lambda row: None)
 
     def apply(self, row: JournalRow) -> None:
         self._clock.ns = row.ts_ns
-        act = self._acts.get(row.kind)
+        act = self.ACTS.get(row.kind)
         if act is None:
             raise ValueError("this execsim knows no such row; read it with the version that wrote it")
-        act(row)
+        act(self, row)
         self.folded.rows, self.folded.last_ns = row.seq, row.ts_ns
 
     # --- orders ---------------------------------------------------------------------------------------------------
@@ -297,6 +289,21 @@ class _Fold:
         if prefix and number.isdecimal():
             self.folded.ids[prefix] = max(self.folded.ids.get(prefix, 0), int(number))
         return self._tracker.track_order(order, owner=row.body["owner"], worst_lots=row.body.get("worst_lots"))
+
+    def _nothing(self, row: JournalRow) -> None:
+        """A row that changed nothing when it was written."""
+
+    ACTS: ClassVar[Mapping[str, Callable[[_Fold, JournalRow], None]]] = {
+        "intent": _intent, "adopt": _adopt, "replace": _replace, "ack": _ack, "fill": _fill, "void": _settled,
+        "mined": _settled, "confirm": _settled, "early": _settled, "amend_ask": _amend, "amend": _amend,
+        "amend_refuse": _amend, "close": _close, "resolve": _resolve, "split": _tokens, "merge": _tokens,
+        "convert": _tokens, "tick": _tick, "kill": _halt, "halt": _halt, "resume": _halt,
+        **dict.fromkeys(MOVES, _move), **dict.fromkeys(NO_STATE, _nothing),
+    }  # fmt: skip
+
+
+KNOWN_KINDS: Final = frozenset(_Fold.ACTS)
+"""Every kind of row there is (records.py)."""
 
 
 def order_of(row: JournalRow, instrument: Instrument) -> Order:

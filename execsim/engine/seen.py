@@ -57,7 +57,7 @@ class SeenIds:
         return self._numbers[at][place] if self._numbered else 0
 
     def __contains__(self, name: str) -> bool:
-        return self.number(name) is not None
+        return self._count > 0 and self.number(name) is not None
 
     def __len__(self) -> int:
         return self._count

@@ -226,6 +226,7 @@ class OrderEntry:
             if self._chain is not None:
                 fill = replace(fill, status=FillStatus.PROVISIONAL)
             order.fills.append(fill)
+            self._register.fill(order)
             self._trace.fill(order, fill)
             if one.done:
                 self._end(order, OrderStatus.CANCELLED if order.voided_lots else OrderStatus.FILLED)
@@ -329,7 +330,7 @@ class OrderEntry:
 
     def fills(self, answer: Answer, account: str, since_ns: int) -> None:
         """Every fill of the account from `since_ns` on, oldest first; without those of orders that were dropped."""
-        mine = [fill for o in self._register.orders.values() if o.account == account for fill in o.fills]
+        mine = [fill for order in self._register.filled.get(account, {}).values() for fill in order.fills]
         answer(sorted((fill for fill in mine if fill.ts_ns >= since_ns), key=lambda fill: fill.ts_ns))
 
     def open_orders(self, answer: Answer, account: str, market: str | None) -> None:

@@ -59,8 +59,8 @@ class HttpServer:
         self._socket = listening
         self._server = _Uvicorn(
             uvicorn.Config(
-                self._app, interface="asgi3", http="h11", ws="websockets-sansio", lifespan="off", log_config=None, access_log=False,
-                server_header=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=GRACE_S,
+                self._app, interface="asgi3", http="h11", ws="websockets-sansio", lifespan="off", log_config=None,
+                access_log=False, server_header=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=GRACE_S,
                 limit_concurrency=BUSY_MAX, ws_max_size=FRAME_BYTES_MAX, ws_ping_interval=SILENT_S,
                 ws_ping_timeout=SILENT_S, ws_per_message_deflate=False,
             )

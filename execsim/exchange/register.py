@@ -24,6 +24,8 @@ class Register:
         self.ended_kept_max = ended_kept_max
         self.orders: dict[OrderKey, VenueOrder] = {}
         self.open: dict[OrderKey, VenueOrder] = {}
+        self.filled: dict[str, dict[OrderKey, VenueOrder]] = {}
+        """account -> its orders with fills: what is looked through when somebody asks for fills"""
         self.dropped = 0
         self._ended: deque[VenueOrder] = deque()
         self._held: deque[VenueOrder] = deque()
@@ -31,6 +33,10 @@ class Register:
 
     def add(self, order: VenueOrder) -> None:
         self.orders[order.key] = self.open[order.key] = order
+
+    def fill(self, order: VenueOrder) -> None:
+        """It has a fill."""
+        self.filled.setdefault(order.account, {})[order.key] = order
 
     def withdraw(self, order: VenueOrder) -> None:
         """It was refused after all: it never was."""
@@ -51,4 +57,6 @@ class Register:
             self._held.append(order)
             return
         del self.orders[order.key]
+        if order.fills:
+            del self.filled[order.account][order.key]
         self.dropped += 1

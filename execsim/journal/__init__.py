@@ -5,7 +5,7 @@ from execsim.journal.carry import carry, recorded
 from execsim.journal.digest import HashJournal
 from execsim.journal.reader import discard, opened, read
 from execsim.journal.replay import ENDED, ReplayJournal
-from execsim.journal.session import SessionRecord, count_inputs
+from execsim.journal.session import SessionReader, SessionRecord
 from execsim.journal.sqlite import BATCH_ROWS, SqliteJournal
 from execsim.journal.state import state_of
 from execsim.ports import JournalRow
@@ -16,11 +16,11 @@ __all__ = [
     "HashJournal",
     "JournalRow",
     "ReplayJournal",
+    "SessionReader",
     "SessionRecord",
     "SqliteJournal",
     "canonical_json",
     "carry",
-    "count_inputs",
     "digest_of",
     "discard",
     "opened",

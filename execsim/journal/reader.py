@@ -23,7 +23,7 @@ SCHEMA_VERSION: Final = 1
 RawRow = tuple[int, int, str, str, str]
 """seq, ts_ns, kind, order_id, body as canonical JSON"""
 
-_SELECT: Final = "SELECT seq, ts_ns, kind, order_id, body FROM events ORDER BY seq"
+ROWS: Final = "SELECT seq, ts_ns, kind, order_id, body FROM events ORDER BY seq"
 
 
 def read(path: Path) -> Iterator[JournalRow]:
@@ -42,14 +42,14 @@ def opened(path: Path) -> Iterator[tuple[dict[str, str], Iterator[JournalRow]]]:
     with connected(path) as db:
         yield (
             dict(_select(path, db, "SELECT key, value FROM meta")),
-            (parsed(path, row) for row in _select(path, db, _SELECT)),
+            (parsed(path, row) for row in _select(path, db, ROWS)),
         )
 
 
 def raw_rows(path: Path) -> Iterator[RawRow]:
     """The rows with their bodies as they stand there. Errors: as `read`, at the first row."""
     with connected(path) as db:
-        yield from _select(path, db, _SELECT)
+        yield from _select(path, db, ROWS)
 
 
 def parsed(path: Path, row: RawRow) -> JournalRow:

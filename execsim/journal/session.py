@@ -9,12 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 from execsim.core.errors import JournalError
 from execsim.core.order import OrderId
-from execsim.journal.reader import connected, parsed
+from execsim.journal.reader import ROWS, connected, parsed
 from execsim.journal.sqlite import OF_ORDER, SqliteJournal
 from execsim.ports import Input, JournalRow, Output
 
@@ -96,41 +97,49 @@ class SessionRecord:
             self._journal.flush()
 
 
-def inputs(path: Path) -> Iterator[Input]:
-    """The recorded inputs of a journal in order. Errors: JournalError when it holds no session."""
-    for row in _rows(path, "SELECT number, t_ns, kind, key, body FROM inputs ORDER BY number"):
-        yield Input(*row)
+class SessionReader:
+    """A recorded session as it stood at one moment, also while it goes on: notes, rows, inputs and outputs that belong
+    together. Close it after use. Errors: JournalError when the file is no journal, or holds no session."""
 
-
-def outputs(path: Path) -> Iterator[Output]:
-    """The recorded outputs of a journal in order."""
-    for row in _rows(path, "SELECT number, input, t_ns, kind, key, body FROM outputs ORDER BY number"):
-        yield Output(*row)
-
-
-def rows_of(path: Path, order_id: OrderId) -> list[JournalRow]:
-    """Every row of one order. Errors: JournalError."""
-    return [parsed(path, row) for row in _rows(path, OF_ORDER, (order_id,))]
-
-
-def count_inputs(path: Path) -> int:
-    """How many inputs were recorded. Errors: JournalError saying what a journal without any is."""
-    with connected(path) as db:
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self._stack = ExitStack()
+        self._db = self._stack.enter_context(connected(self.path))
         try:
-            (count,) = db.execute("SELECT count(*) FROM inputs").fetchone()
+            (self.inputs_total,) = self._db.execute("SELECT count(*) FROM inputs").fetchone()
         except sqlite3.Error:
-            count = 0
-    if not count:
-        what = (
-            "holds no recorded session: only runs in wall time (`execsim run SCENARIO --native HOST:PORT`) are recorded"
-        )
-        raise JournalError(str(path), what)
-    return int(count)
+            self.inputs_total = 0
+        if not self.inputs_total:
+            self.close()
+            how = "only runs in wall time (`execsim run SCENARIO --native HOST:PORT`) are recorded"
+            raise JournalError(str(path), f"holds no recorded session: {how}")
 
+    def notes(self) -> dict[str, str]:
+        return dict(self._select("SELECT key, value FROM meta"))
 
-def _rows(path: Path, query: str, bound: tuple[str, ...] = ()) -> Iterator[Any]:
-    with connected(path) as db:
-        try:
-            yield from db.execute(query, bound)
-        except sqlite3.Error as error:
-            raise JournalError(str(path), f"cannot read: {error}") from error
+    def rows(self) -> Iterator[JournalRow]:
+        return (parsed(self.path, row) for row in self._select(ROWS))
+
+    def rows_of(self, order_id: OrderId) -> list[JournalRow]:
+        return [parsed(self.path, row) for row in self._select(OF_ORDER, (order_id,))]
+
+    def inputs(self) -> Iterator[Input]:
+        return (Input(*row) for row in self._select("SELECT number, t_ns, kind, key, body FROM inputs ORDER BY number"))
+
+    def outputs(self) -> Iterator[Output]:
+        query = "SELECT number, input, t_ns, kind, key, body FROM outputs ORDER BY number"
+        return (Output(*row) for row in self._select(query))
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _select(self, query: str, bound: tuple[str, ...] = ()) -> Iterator[Any]:
+        cursor = self._db.execute(query, bound)
+        while True:
+            try:
+                row = cursor.fetchone()
+            except sqlite3.Error as error:
+                raise JournalError(str(self.path), f"cannot read: {error}") from error
+            if row is None:
+                return
+            yield row

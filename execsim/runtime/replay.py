@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from execsim.core.errors import ConfigError
 from execsim.ports import Diverged, Input, SessionLog, Stream
@@ -12,6 +12,12 @@ from execsim.runtime.codec import error_of
 from execsim.runtime.stepper import Stepper
 
 T = TypeVar("T")
+
+
+class ReplayLog(SessionLog, Protocol):
+    """Compares what is taken and sent; `difference`: the first one, after which nothing more is run."""
+
+    difference: Diverged | None
 
 
 class ReplayRuntime(Stepper):
@@ -22,7 +28,7 @@ class ReplayRuntime(Stepper):
     begin with a start.
     """
 
-    def __init__(self, inputs: Iterable[Input], log: SessionLog) -> None:
+    def __init__(self, inputs: Iterable[Input], log: ReplayLog) -> None:
         self._inputs: Iterator[Input] = iter(inputs)
         first = next(self._inputs, None)
         if first is None or first.kind != "start":
@@ -30,6 +36,7 @@ class ReplayRuntime(Stepper):
         start = json.loads(first.body)
         super().__init__(start["seed"], start["origin_ns"], log)
         self._first = first
+        self._compared = log
         self.cut = False
         """the inputs ended before the run did: the session was killed"""
 
@@ -56,6 +63,8 @@ class ReplayRuntime(Stepper):
     def _play(self, goal: Callable[[], bool]) -> None:
         """Work on inputs until the goal is reached, or there are no more (`cut`)."""
         while not goal():
+            if self._compared.difference is not None:
+                raise self._compared.difference
             try:
                 stepped = self._step()
             except Diverged:

@@ -95,7 +95,9 @@ class WallRuntime(Stepper):
         """whether what happens now is caused by the run itself, not by asyncio's callbacks"""
         self._touched = False
         """somebody outside made a task ready (never with a log): that counts as an input without a number"""
+        self._answers: deque[Arrival] = deque()
         self._inbox: deque[Arrival] = deque()
+        """what has come in and was not taken yet: answers, which are taken first, and the rest"""
         self._readers: dict[str, Reader] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._signals: dict[int, tuple[str, bytes]] = {}
@@ -160,7 +162,8 @@ class WallRuntime(Stepper):
         self._signals[number] = (door, body)
 
     def _arrive(self, kind: str, key: str, value: Any) -> None:
-        self._inbox.append(Arrival(kind, key, value))
+        inbox = self._answers if kind in ("answer", "error") else self._inbox
+        inbox.append(Arrival(kind, key, value))
         self._wake_at(0)
 
     def _launch(self, key: str, start: Callable[[], Coroutine[Any, Any, Any]]) -> Callable[[], object]:
@@ -192,16 +195,18 @@ class WallRuntime(Stepper):
     async def _reading(self, key: str, stream: Stream[bytes], ahead: asyncio.Semaphore) -> None:
         """Runs in asyncio."""
         body = b""
+        loop = asyncio.get_running_loop()
         try:
             try:
                 async for frame in stream:
                     await ahead.acquire()
-                    self._arrive("frame", key, frame)
+                    # not at once: a call needs a turn of asyncio more to end, and its answer may have come before this
+                    loop.call_soon(self._arrive, "frame", key, frame)
             finally:
                 await stream.aclose()
         except Exception as error:
             body = error_bytes(error)
-        self._arrive("end", key, body)
+        loop.call_soon(self._arrive, "end", key, body)
 
     def _stop_reading(self, key: str) -> None:
         reader = self._readers.pop(key, None)
@@ -316,9 +321,10 @@ class WallRuntime(Stepper):
             self._wake_at(0 if busy else min(self._timers.earliest_ns(), self._until_ns))
 
     def _take_next(self) -> bool:
-        """Take the next input: what has come in, else the time if a timer is due; False if there is neither."""
-        while self._inbox:
-            arrival = self._inbox.popleft()
+        """Take the next input: an answer that has come in, else what else has, else the time if a timer is due; False if
+        there is nothing. News of an order that came together with the answer to it are heard after that."""
+        while self._answers or self._inbox:
+            arrival = (self._answers or self._inbox).popleft()
             if arrival.kind == "frame" and arrival.key in self._readers:
                 self._readers[arrival.key].ahead.release()
             elif arrival.kind == "end":

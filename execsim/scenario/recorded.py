@@ -21,7 +21,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from execsim.core.errors import JournalError
-from execsim.journal import ENDED, opened
+from execsim.journal import ENDED, SessionReader
 from execsim.ports import Journal
 from execsim.scenario import model
 
@@ -70,16 +70,15 @@ def write_notes(journal: Journal, item: Recorded, scenario: model.Scenario) -> N
     journal.note(SESSION, json.dumps(asdict(item), sort_keys=True))
 
 
-def read_notes(path: Path) -> tuple[Recorded, model.Scenario, str]:
+def read_notes(session: SessionReader) -> tuple[Recorded, model.Scenario, str]:
     """(what was noted, the scenario, how the session ended: "" if it was killed). Errors: JournalError."""
-    with opened(path) as (notes, _):
-        held = notes
+    held = session.notes()
     try:
         item = Recorded(**json.loads(held[SESSION]))
         scenario = model.Scenario.model_validate(tomllib.loads(held[SCENARIO], parse_float=Decimal))
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         what = f"its notes do not describe a session: {type(error).__name__}: {error}"
-        raise JournalError(str(path), what.splitlines()[0]) from None
+        raise JournalError(str(session.path), what.splitlines()[0]) from None
     return item, scenario, held.get(ENDED, "")
 
 

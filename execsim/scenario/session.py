@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -19,10 +19,10 @@ from execsim.journal import (
     ENDED,
     HashJournal,
     ReplayJournal,
+    SessionReader,
     SessionRecord,
     SqliteJournal,
     carry,
-    count_inputs,
     discard,
     recorded,
 )
@@ -212,34 +212,33 @@ def replay_session(path: Path) -> Replayed:
 
     Errors: JournalError when the journal holds no session; ConfigError when its strategy cannot be loaded.
     """
-    count_inputs(path)  # says what a backtest's journal is missing before anything else can
-    item, scenario, ended = read_notes(path)
-    carried = read_carried(path)
-    before = 0 if carried is None else carried.rows
-    journal = ReplayJournal(path, durable=item.durable, whole=bool(ended), carried=before)
-    runtime = ReplayRuntime(journal.recorded_inputs(), journal)
-    transport = SessionTransport(runtime, None)
-    venues = connect(scenario, item.dialect, item.account, transport, runtime)
-    line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
-    watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
-    session = Session(
-        scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch, carried=carried
-    )  # fmt: skip
-    failure: BaseException | None = None
-    difference: Diverged | None = None
-    try:
-        failure = _run_again(runtime, session)
-        if (left := runtime.next_input()) is not None:
-            raise Diverged(f"input {left.number}", left, "the run has ended")
-        if runtime.cut and ended:
-            raise Diverged("the end", f"the session ended: {ended}", "the replay waits for more")
-        journal.check_end()
-    except Diverged as found:
-        difference = found
+    with closing(SessionReader(path)) as kept:
+        item, scenario, ended = read_notes(kept)
+        carried = read_carried(path)
+        before = 0 if carried is None else carried.rows
+        journal = ReplayJournal(kept, durable=item.durable, whole=bool(ended), carried=before)
+        runtime = ReplayRuntime(kept.inputs(), journal)
+        transport = SessionTransport(runtime, None)
+        venues = connect(scenario, item.dialect, item.account, transport, runtime)
+        line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
+        watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
+        session = Session(
+            scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch, carried=carried
+        )  # fmt: skip
+        failure: BaseException | None = None
+        try:
+            failure = _run_again(runtime, session)
+            if (left := runtime.next_input()) is not None:
+                raise journal.differs(f"input {left.number}", left, "the run has ended")
+            if runtime.cut and ended:
+                raise journal.differs("the end", f"the session ended: {ended}", "the replay waits for more")
+            journal.check_end()
+        except Diverged as found:
+            journal.difference = journal.difference or found
     present = journal.present
     return Replayed(
-        0 if present is None else present.number, journal.inputs_total, journal.outputs, journal.rows, journal.digest(),
-        ended, changes(item), present, difference, failure, journal.beyond,
+        0 if present is None else present.number, kept.inputs_total, journal.outputs, journal.rows, journal.digest(),
+        ended, changes(item), present, journal.difference, failure, journal.beyond,
     )  # fmt: skip
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from execsim.core.errors import ConfigError
+from execsim.core.errors import ConfigError, ExecError
 from execsim.core.instrument import Instrument
-from execsim.core.order import Order
+from execsim.core.order import Order, OrderStatus
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
 from execsim.engine.context import Context
 from execsim.engine.session import ExecutionEngine
@@ -50,8 +50,11 @@ SAMPLE_NS: Final = NS_PER_S
 DRAIN_NS: Final = 3 * NS_PER_S
 """Time at the end in which answers to the cancels may come; less is taken when nothing is open any more."""
 
-ENDINGS: Final = ("interrupted", "cut short")
-"""Ends after which the strategy may place nothing any more: the engine is killed for them."""
+TIME_UP, DATA_ENDED, FAILED = "time is up", "the market data ended", "the strategy failed"
+INTERRUPTED, CUT_SHORT = "interrupted", "cut short"
+ENDINGS: Final = (TIME_UP, DATA_ENDED, FAILED, INTERRUPTED, CUT_SHORT)
+"""Ends of a session. The engine is killed for each of them, so that nothing new is placed while everything is cancelled;
+the next session that takes up the journal trades again."""
 
 LOOK_NS: Final = 20 * NS_PER_MS
 """How often it is looked whether anything is still open then."""
@@ -129,7 +132,6 @@ class Session:
         self._on_progress = on_progress
         self._end: Pending[str] = runtime.pending("the end of the session")
         self._error: Exception | None = None
-        self._task: Task | None = None
         self._notes: list[str] = []
         self._left: list[Order] = []
         self._began_s = time.perf_counter()
@@ -138,36 +140,44 @@ class Session:
     async def main(self) -> Ended:
         """Errors: ExecError when the venue cannot be reached or does not trade the scenario's markets; what a task the
         strategy spawned raised."""
+        try:
+            ended = await self._trade()
+        except GeneratorExit:  # a replay whose inputs are used up drops its tasks: nobody is left to say goodbye to
+            raise
+        except BaseException:
+            await self._hang_up()
+            raise
+        await self._hang_up()
+        return ended
+
+    async def _trade(self) -> Ended:
         runtime, line = self._runtime, self._line
         start_ns = runtime.now_ns()
-        try:
-            for venue in line.venues:
-                await venue.start()
-            self._join()
-            keeper = runtime.spawn(self._keep(), "session")
-            for venue in line.venues:
-                venue.feed(self._feed)
-            for venue in line.venues:
-                go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
-                if go is not None:
-                    await go()
-            await self._begin()
-            besides = await self._start_besides()
-            strategy = self._task = runtime.spawn(
-                Guarded(self._strategy(self._context), self._strategy_ended), "strategy", daemon=True
-            )
-            if self._for_s is not None:
-                runtime.call_at(runtime.now_ns() + self._for_s * line.speed * NS_PER_S, self._finish, "time is up")
-            await keeper.join()
-            for task in (strategy, *besides):
-                task.cancel()
-            await strategy.join()
-            ended = self._ended(start_ns, await self._end)
-        finally:
-            for venue in reversed(line.venues):
-                await venue.aclose()
-            await line.transport.aclose()
-        return ended
+        for venue in line.venues:
+            await venue.start()
+        self._join()
+        keeper = runtime.spawn(self._keep(), "session")
+        for venue in line.venues:
+            venue.feed(self._feed)
+        for venue in line.venues:
+            go = getattr(venue, "go", None)  # an exchange of ours may hold its market until somebody is ready
+            if go is not None:
+                await go()
+        await self._begin()
+        besides = await self._start_besides()
+        strategy = runtime.spawn(Guarded(self._strategy(self._context), self._strategy_ended), "strategy", daemon=True)
+        if self._for_s is not None:
+            runtime.call_at(runtime.now_ns() + self._for_s * line.speed * NS_PER_S, self._finish, TIME_UP)
+        await keeper.join()
+        for task in (strategy, *besides):
+            task.cancel()
+        await strategy.join()
+        return self._ended(start_ns, await self._end)
+
+    async def _hang_up(self) -> None:
+        for venue in reversed(self._line.venues):
+            await venue.aclose()
+        await self._line.transport.aclose()
 
     # --- setting up -----------------------------------------------------------------------------------------------
 
@@ -176,7 +186,7 @@ class Session:
         scenario, runtime = self._scenario, self._runtime
         self._instruments = _instruments(scenario, self._line.venues)
         known = [instrument for venue in self._line.venues for instrument in venue.instruments().values()]
-        self._feed = Feed(runtime, known, lambda: self._finish("the market data ended"))
+        self._feed = Feed(runtime, known, lambda: self._finish(DATA_ENDED))
         self._engine = engine = ExecutionEngine(engine_config(scenario.engine), runtime, self._journal)
         for venue in self._line.venues:
             engine.register_adapter(venue)
@@ -251,32 +261,41 @@ class Session:
         """Errors: KeyboardInterrupt the second time."""
         if self._end.done:
             raise KeyboardInterrupt
-        self._finish("interrupted")
+        self._finish(INTERRUPTED)
 
     def _strategy_ended(self, _value: object, error: Exception | None) -> bool:
-        if error is not None:
+        late = self._end.done and isinstance(
+            error, ExecError
+        )  # after the end its orders are refused: no fault of its own
+        if error is not None and not late:
             self._error = error
-            self._finish("the strategy failed")
+            self._finish(FAILED)
         return True
 
     async def _keep(self) -> None:
         """Wait for the end and cancel everything, also when the run is cut short: this task is younger than the adapters'
         and older than the strategy's, so at a run's end the strategy goes first and the adapters still work."""
-        why = "cut short"
         try:
             why = await self._end
-        finally:
-            engine, runtime = self._engine, self._runtime
-            self._feed.books.end()
-            if self._task is not None:
-                self._task.cancel()  # nothing new is placed while everything is cancelled
-            if why in ENDINGS:
-                engine.kill(why)  # the strategy may not place anything new
-            until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
-            await engine.cancel_all()
-            while engine.get_active_orders() and runtime.now_ns() < until_ns:
-                await runtime.sleep(LOOK_NS * self._line.speed)
-            self._left = engine.get_active_orders()
+        except GeneratorExit:
+            raise
+        except BaseException:
+            await self._cancel_all(CUT_SHORT)
+            raise
+        await self._cancel_all(why)
+
+    async def _cancel_all(self, why: str) -> None:
+        engine, runtime = self._engine, self._runtime
+        self._feed.books.end()
+        engine.kill(why)  # the strategy goes on until everything is cancelled: what it has asked for is answered
+        until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
+        await engine.cancel_all()
+        while (left := engine.get_active_orders()) and runtime.now_ns() < until_ns:
+            for order in left:
+                if order.status is OrderStatus.WORKING:  # its cancel was there before it
+                    engine.start_cancel(order)
+            await runtime.sleep(LOOK_NS * self._line.speed)
+        self._left = engine.get_active_orders()
 
     async def _sample(self) -> None:
         while True:

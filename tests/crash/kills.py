@@ -36,11 +36,11 @@ from execsim.scenario import model
 from execsim.scenario.session import Address, connect, run_session
 
 HERE = Path(__file__).parent
-SPEED = 4
-"""How fast the exchange's clock runs: its acceptance window passes in 2.5 s."""
+SPEED = 2
+"""How fast the exchange's clock runs: its acceptance window passes in 5 s."""
 MOMENTS = ("any time", "intent on disk, not sent", "answered, no row", "filled, no row", "amend on disk, not sent")
 PEACE_EVERY = 25
-QUIET_S = 6
+QUIET_S = 9
 
 
 class Dying:

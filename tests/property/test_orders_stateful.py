@@ -231,7 +231,7 @@ def test_orders_through_a_broken_venue() -> None:
 
 
 @pytest.mark.soak
-def test_orders_through_a_broken_venue_at_length_even_seeds() -> None:
+def test_orders_through_a_broken_venue_at_length() -> None:
     run(600, 60)
 
 

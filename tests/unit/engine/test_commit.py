@@ -304,3 +304,18 @@ def test_durable_returns_only_when_everything_before_it_is_safe(steps: list[tupl
     assert unsafe == []
     assert disk.safe == len(disk.rows)
     assert disk.syncs <= len(steps)
+
+
+def test_a_cancel_goes_out_although_nothing_can_be_recorded_any_more(make_rig: Any) -> None:
+    rig = make_rig()
+    order = rig.working()
+
+    def refuse(*_: object) -> None:
+        raise JournalError("journal.sqlite", "no space left on device")
+
+    rig.journal.write = refuse
+    rig.engine.start_cancel(order)
+    with pytest.raises(JournalError):  # what the venue answers cannot be recorded either: that ends the run
+        rig.run(rig.runtime.sleep(10_000_000))
+    assert [call.verb for call in rig.venue.calls] == ["place", "cancel"]
+    assert rig.venue._booked[order.id].status is S.CANCELLED

@@ -737,3 +737,14 @@ def _fill(rig, order, lots, price_i, name):
     cash = order.instrument.cash(price_i, lots)
     signed = -cash if order.side is Side.BUY else cash
     return Fill(name, order.id, 0, order.side, order.outcome, price_i, lots, signed, 0, Liquidity.TAKER)
+
+
+def test_a_fill_that_turns_out_to_be_the_last_ends_its_order(rig):
+    order = rig.working(size=None, quote_amount=5_000_000, price=None, type=OrderType.MARKET)
+    rig.venue._booked[order.id].size_lots = 20_000_000  # more than it will trade
+    fill = rig.venue.fill(order.id, 9_000_000, price_i=5_000)
+    assert order.status is S.WORKING
+    rig.engine.record_fill(fill, done=True)
+    assert order.status is S.FILLED
+    assert rig.engine.get_position("rain").net_lots == 9_000_000
+    assert rig.journal.kinds[-1] == "done"

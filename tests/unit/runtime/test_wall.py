@@ -24,6 +24,7 @@ class MemoryLog:
     def __init__(self, like: MemoryLog | None = None) -> None:
         self.inputs: list[Input] = []
         self.outputs: list[Output] = []
+        self.difference: Diverged | None = None
         self._like = like
 
     def take(self, item: Input) -> None:
@@ -34,7 +35,8 @@ class MemoryLog:
         if self._like is not None:
             expected = self._like.outputs[len(self.outputs) - 1]
             if item != expected:
-                raise Diverged("output", expected, item)
+                self.difference = Diverged("output", expected, item)
+                raise self.difference
 
 
 class EchoTransport:

@@ -8,14 +8,15 @@ Journal       the append-only record
 Transport     request -> answer, stream -> frames: what lets an adapter run over sockets, in memory or from a recording
 LiveVenue     a venue behind a Transport: a VenueAdapter that connects, brings market data (`MarketSink`) and is closed
 Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`)
+
+Everything is imported from here; `runtime` (time and tasks) and `record` (journal, session log) have files of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from execsim.core.errors import ConfigError, ExecError
 from execsim.core.events import Depth, Top, Trade, VenueEvent
@@ -23,119 +24,23 @@ from execsim.core.instrument import Instrument
 from execsim.core.limits import LimitRule
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
 from execsim.core.units import NS_PER_S
+from execsim.ports.record import Diverged as Diverged
+from execsim.ports.record import Input as Input
+from execsim.ports.record import Journal as Journal
+from execsim.ports.record import JournalRow as JournalRow
+from execsim.ports.record import OrderArchive as OrderArchive
+from execsim.ports.record import Output as Output
+from execsim.ports.record import SessionLog as SessionLog
+from execsim.ports.runtime import NEVER as NEVER
+from execsim.ports.runtime import Pending as Pending
+from execsim.ports.runtime import Priority as Priority
+from execsim.ports.runtime import Rng as Rng
+from execsim.ports.runtime import Runtime as Runtime
+from execsim.ports.runtime import Task as Task
+from execsim.ports.runtime import Timer as Timer
 from execsim.tape.schema import Importer, MarketInfo
 
-T = TypeVar("T")
-T_contra = TypeVar("T_contra", contravariant=True)
 T_co = TypeVar("T_co", covariant=True)
-
-NEVER: Final = 2**63 - 1
-"""An instant that does not come (ns)."""
-
-
-class Priority(IntEnum):
-    """Order among timers of one instant: lower first, then the sequence in which they were set."""
-
-    TAPE = 0
-    """the recorded market moves before everybody else"""
-    VENUE = 1
-    """messages arriving at the venue"""
-    NORMAL = 2
-    LAST = 3
-    """after everything else of this instant, including what that caused at the same instant"""
-
-
-class Task(Protocol):
-    """A running coroutine."""
-
-    name: str
-
-    @property
-    def done(self) -> bool: ...
-
-    def cancel(self) -> None:
-        """Settle the task's current wait as cancelled. No effect on a finished task. Returns at once."""
-
-    async def join(self) -> None:
-        """Wait until it has ended; never raises what the task raised."""
-
-
-class Pending(Protocol[T_contra]):
-    """One result that will come: awaitable once settled or before, by any number of waiters."""
-
-    @property
-    def done(self) -> bool: ...
-
-    def set(self, value: T_contra) -> None:
-        """Settle with a value. A second settlement is ignored (returns silently)."""
-
-    def fail(self, error: BaseException) -> None:
-        """Settle with an error, raised in every waiter as the same object."""
-
-    def __await__(self) -> Any: ...
-
-
-class Timer(Protocol):
-    def cancel(self) -> None:
-        """A cancelled timer never fires and is no horizon. No effect once fired."""
-
-
-class Rng(Protocol):
-    """A named stream of integers, the same in every process and on every machine (PCG64, no floats)."""
-
-    def raw(self) -> int:
-        """Next unsigned 64-bit integer."""
-
-    def below(self, n: int) -> int:
-        """Uniform integer in [0, n), unbiased."""
-
-    def raws(self, n: int) -> Any:
-        """The next n draws of `raw` as a NumPy uint64 array: the same numbers n calls of `raw` would give."""
-
-
-class Runtime(Protocol):
-    """Time and tasks. `now_ns` is integer nanoseconds of the run's clock."""
-
-    def now_ns(self) -> int: ...
-
-    def stopwatch_ns(self) -> int:
-        """For measuring how long our own work takes, and for nothing else: never journalled, no decision rests on it.
-        Wall: the machine's monotonic clock. Virtual: now_ns, so that work takes no time."""
-
-    def next_event_ns(self) -> int:
-        """Instant of the earliest thing scheduled besides the caller: now if anything is ready; NEVER if nothing is.
-
-        In wall time: now (anything may come at any moment), or the time of a timer that is overdue.
-        """
-
-    async def sleep_until(self, t_ns: int, priority: Priority = Priority.NORMAL) -> None:
-        """Return at t_ns (at once, after yielding, if it is not in the future)."""
-
-    async def sleep(self, ns: int) -> None: ...
-
-    async def turn(self, until_ns: int) -> None:
-        """For the one tape task: give way and come back at the tape's next turn.
-
-        Virtual: at min(until_ns, next_event_ns()), after everything else of that instant. Wall: at until_ns, first.
-        """
-
-    def call_at(self, t_ns: int, fn: Callable[..., None], *args: Any, priority: Priority = Priority.NORMAL) -> Timer:
-        """Call fn(*args) at t_ns (never before now). An exception in fn ends the run."""
-
-    def spawn(self, coro: Coroutine[Any, Any, Any], name: str, *, daemon: bool = False) -> Task:
-        """Run a coroutine as a task. Its failure ends the run. A daemon does not keep the run alive."""
-
-    def pending(self, name: str) -> Pending[Any]:
-        """A fresh unsettled result; `name` appears in the error when the run ends and it can no longer be settled."""
-
-    async def within(self, until_ns: int, work: Awaitable[T], late: BaseException) -> T:
-        """Await `work`; if it still waits at until_ns, `late` is raised where it waits."""
-
-    async def blocking(self, fn: Callable[[], T]) -> T:
-        """Run a blocking function (journal I/O). Virtual: inline. Wall: in a worker thread."""
-
-    def rng(self, name: str) -> Rng:
-        """The stream of that name: derived from the run's seed and the name only. The same object for the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,98 +265,6 @@ class BookView(Protocol):
         """Time since the last row of this market reached us; NEVER before the first."""
 
     def in_gap(self, market: str) -> bool: ...
-
-
-class JournalRow(NamedTuple):
-    """One row as read back; `body` holds plain JSON values."""
-
-    seq: int
-    ts_ns: int
-    kind: str
-    order_id: str
-    body: dict[str, Any]
-
-
-class Journal(Protocol):
-    """The append-only record of a run."""
-
-    def write(self, kind: str, ts_ns: int, order_id: str, body: Mapping[str, Any]) -> None:
-        """Append one row. `body` holds JSON values only (int, str, bool, None): no floats. Errors: JournalError."""
-
-    @property
-    def durable(self) -> bool:
-        """Whether an intent must be on disk (`flush`) before it is sent: mode full."""
-
-    def note(self, key: str, text: str) -> None:
-        """Keep a fact about the run that is no event of it (an instrument, the scenario) beside the rows: it is not part of
-        the digest. A key said again replaces its text. Errors: JournalError."""
-
-    def flush(self) -> None:
-        """Put everything written so far on disk. May run in another thread while rows are written. Errors: JournalError."""
-
-    def digest(self) -> str:
-        """sha256 over the canonical rows so far."""
-
-    def close(self) -> None: ...
-
-
-@runtime_checkable
-class OrderArchive(Protocol):
-    """What a journal that can be asked about one order offers besides: where orders live on that memory let go of."""
-
-    def rows_of(self, order_id: OrderId) -> Sequence[JournalRow]:
-        """Every row of that order so far, in order, buffered ones included; empty when there is none. Blocks for one
-        look-up in an index. Errors: JournalError."""
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One thing that came into a run in wall time from outside, in the order in which it was taken (1, 2, 3, ...). The
-    run's clock reads `t_ns` from then until the next input: a run is a function of its seed and its inputs.
-
-    kind    start    the run began (1, and only 1); body: JSON {"origin_ns", "seed"}
-            clock    timers were due
-            answer   of the call or blocking function number `key`; `error`: it failed (body: JSON)
-            frame    of the stream number `key`; `end`: there will be no more (body: JSON of the error, if one ended it)
-            call     somebody outside the run called the door `key`
-            cancel   the run was cancelled from outside;   late   task `key` was too slow at the end of the run
-    """
-
-    number: int
-    t_ns: int
-    kind: str
-    key: str = ""
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One thing a run in wall time sent out, numbered 1, 2, 3, ...; `input` is the number of the input being worked on.
-
-    kind    request   call number `key`;   open, tell, close   stream number `key`
-    """
-
-    number: int
-    input: int
-    t_ns: int
-    kind: str
-    key: str
-    body: bytes = b""
-
-
-class Diverged(BaseException):
-    """(what, expected, got): a replay does something else than the session did. A BaseException, so that nothing in
-    between takes it for an error it can handle."""
-
-
-class SessionLog(Protocol):
-    """Keeps what a run in wall time took in and sent out, so that it can be run again. Errors: JournalError."""
-
-    def take(self, item: Input) -> None:
-        """Called before the input has any effect."""
-
-    def sent(self, item: Output) -> None:
-        """Called before anything leaves."""
 
 
 @dataclass(frozen=True, slots=True)
