@@ -17,10 +17,18 @@ export function signing(host, key, more = {}) {
   return new ClobClient({ host, chain: Chain.POLYGON, signer: SIGNERS.viem(key), ...more });
 }
 
+const traders = [];
+
 /** A client with its API key; errors are answers (`{error, status}`), as is the client's default. */
 export async function trader(host, key, more = {}) {
   const creds = await signing(host, key).createOrDeriveApiKey();
-  return signing(host, key, { creds, ...more });
+  traders.push(signing(host, key, { creds, ...more }));
+  return traders.at(-1);
+}
+
+/** Leave the market as it was found, also after a failure: the next scene counts on an empty book. */
+export async function leave() {
+  for (const client of traders) await client.cancelAll();
 }
 
 /** Base units held: pUSD, or shares of a token. */
