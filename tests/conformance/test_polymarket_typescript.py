@@ -4,7 +4,7 @@
 
 npm brings the client when the tests start (exact version in typescript/package.json), node is a wheel of the dev group.
 What it does and what must come of it stands in typescript/scenes.mjs. Two accounts trade with each other in a market that
-is otherwise empty, so that every amount is known. The client has no WebSocket part.
+is otherwise empty, or with a real book that does not move, so that every amount is known. The client has no WebSocket part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.external
 SOURCE = Path(__file__).with_name("typescript")
 CLIENT = "@polymarket/clob-client-v2"
 SCENES = (
-    "keys", "markets", "books", "limits_and_cancels", "market_orders", "odd_amounts", "minted_and_merged",
+    "keys", "markets", "books", "limits_and_cancels", "market_orders", "odd_amounts", "neg_risk", "minted_and_merged",
     "post_only_and_gtd", "batches", "wallets", "refusals", "heartbeats",
 )  # fmt: skip
 INSTALL_S, SCENE_S = 240.0, 60.0
@@ -56,13 +56,24 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
-    server = Served(str(SOURCE / "two_traders.toml"))
+def serve(scenario: str) -> Iterator[Served]:
+    server = Served(str(SOURCE / scenario))
     yield server
     code, said = server.stop()
     assert code == 0, said
     assert "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """A market of the clients' own orders."""
+    yield from serve("two_traders.toml")
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[Served]:
+    """A real book."""
+    yield from serve("neg_risk.toml")
 
 
 def run(scripts: Path, *arguments: str) -> str:
@@ -76,7 +87,7 @@ def run(scripts: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_scene(scene: str, served: Served, scripts: Path) -> None:
+def test_scene(scene: str, served: Served, recorded: Served, scripts: Path) -> None:
     first = KEYS_FROM + 2 * SCENES.index(scene)
     keys = [f"0x{key:064x}" for key in (first, first + 1)]
     eoa = Account.from_key(keys[0]).address
@@ -86,7 +97,8 @@ def test_scene(scene: str, served: Served, scripts: Path) -> None:
         (int(SignatureType.DEPOSIT), deposit_wallet(eoa, beacon=True)),
         (int(SignatureType.DEPOSIT), deposit_wallet(eoa, beacon=False)),
     ]
-    said = run(scripts, scene, json.dumps({"host": served.host, "keys": keys, "wallets": wallets}))
+    told = {"host": served.host, "recorded": recorded.host, "keys": keys, "wallets": wallets}
+    said = run(scripts, scene, json.dumps(told))
     assert said == f"{scene}: passed\n"
 
 

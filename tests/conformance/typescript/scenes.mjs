@@ -207,6 +207,27 @@ const scenes = {
     }
   },
 
+  async neg_risk({ recorded, keys: [key] }) {
+    const client = await trader(recorded, key);
+    const { yes, no } = await market(client);
+    assert.deepEqual([await client.getNegRisk(yes), await client.getTickSize(yes)], [true, "0.001"]);
+    const book = await client.getOrderBook(yes);
+    const { hash } = book;
+    assert.equal(await client.getOrderBookHash(book), hash);
+    assert.deepEqual(book.bids.at(-1), { price: "0.98", size: "13016.36" });
+    assert.deepEqual((await client.getOrderBook(no)).asks.at(-1), { price: "0.02", size: "13016.36" });
+    const id = await resting(client, yes, BUY, 0.955, 10);
+    assert.equal((await client.getOrder(id)).price, "0.955");
+    assert.deepEqual((await client.cancelAll()).canceled, [id]);
+    const bought = await take(client, no, BUY, 5, undefined, FOK);
+    assert.deepEqual([bought.status, bought.makingAmount, bought.takingAmount], ["matched", "5", "250"]);
+    assert.equal((await take(client, yes, SELL, 10.5, 0.98, FAK)).takingAmount, "10.29");
+    // 10 / 0.981 has a fifth decimal, which this client signs and the venue does not take (py-clob-client-v2 issue 99)
+    refused(await take(client, yes, BUY, 10, 0.981, FOK), 400, "taker amount a max of 4 decimals");
+    const standard = await client.createOrder({ tokenID: yes, side: BUY, price: 0.5, size: 10 }, { negRisk: false });
+    refused(await client.postOrder(standard), 400, "invalid signature");
+  },
+
   async minted_and_merged({ host, keys }) {
     // buyers of both outcomes: a set is made; sellers of both: a set is dissolved
     const [maker, taker] = [await trader(host, keys[0]), await trader(host, keys[1])];
