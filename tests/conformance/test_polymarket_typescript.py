@@ -27,8 +27,8 @@ pytestmark = pytest.mark.external
 SOURCE = Path(__file__).with_name("typescript")
 CLIENT = "@polymarket/clob-client-v2"
 SCENES = (
-    "keys", "markets", "books", "limits_and_cancels", "market_orders", "odd_amounts", "neg_risk", "minted_and_merged",
-    "post_only_and_gtd", "batches", "wallets", "refusals", "heartbeats",
+    "keys", "markets", "books", "limits_and_cancels", "market_orders", "odd_amounts", "whole_balance", "neg_risk",
+    "minted_and_merged", "post_only_and_gtd", "batches", "wallets", "refusals", "heartbeats",
 )  # fmt: skip
 INSTALL_S, SCENE_S = 240.0, 60.0
 KEYS_FROM = 1 << 64

@@ -134,6 +134,9 @@ const scenes = {
     assert.deepEqual(await client.cancelOrders([ids[1], UNKNOWN]), { canceled: [ids[1]], not_canceled: { [UNKNOWN]: gone } });
     assert.deepEqual((await client.cancelMarketOrders({ asset_id: no })).canceled, [ids[2]]);
     assert.deepEqual((await client.cancelMarketOrders({ market: condition })).canceled, [ids[3]]);
+    const attributed = { builderCode: "0x" + "ab".repeat(32), metadata: "0x" + "cd".repeat(32) }; // signed with the rest
+    assert.ok(await resting(client, yes, BUY, 0.02, 10, GTC, attributed));
+    assert.equal((await client.cancelAll()).canceled.length, 1);
     const more = [await resting(client, yes, BUY, 0.02, 10), await resting(client, no, BUY, 0.02, 10)];
     assert.deepEqual((await client.cancelAll()).canceled.sort(), more.sort());
     assert.deepEqual(await client.cancelAll(), { canceled: [], not_canceled: {} });
@@ -205,6 +208,19 @@ const scenes = {
       assert.ok(amount - Number(answer.makingAmount) < 0.000002, JSON.stringify(answer)); // what no 0.000001 share buys
       await maker.cancelAll();
     }
+  },
+
+  async whole_balance({ host, keys }) {
+    // the client cuts a market BUY by the fee of the whole, so that what the exchange books still fits
+    const [maker, taker] = [await trader(host, keys[0]), await trader(host, keys[1])];
+    const { yes, no } = await market(maker);
+    await resting(maker, no, BUY, 0.5, 1600);
+    assert.equal(await held(taker), 800_000_000);
+    refused(await take(taker, yes, BUY, 800, 0.5, FOK), 400, "order amount (inc. fees): 816000000");
+    const order = { tokenID: yes, side: BUY, amount: 800, price: 0.5, userUSDCBalance: 800 };
+    const answer = await taker.createAndPostMarketOrder(order, undefined, FOK);
+    assert.deepEqual([answer.status, answer.makingAmount, answer.takingAmount], ["matched", "784", "1568"]);
+    assert.equal(await held(taker), 800_000_000 - 784_000_000 - 15_680_000); // 1568 x 0.04 x 0.5 x 0.5
   },
 
   async neg_risk({ recorded, keys: [key] }) {
