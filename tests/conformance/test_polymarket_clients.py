@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
+import re
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
@@ -33,7 +38,12 @@ from py_clob_client_v2.clob_types import (
     TradeParams,
 )
 from py_clob_client_v2.exceptions import PolyApiException
-from served_polymarket import SCENARIO, Names, Served
+from served_polymarket import ROOT, SCENARIO, Names, Served
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from execsim_polymarket.orders import SignatureType
+from execsim_polymarket.wallets import deposit_wallet, proxy_wallet, safe_wallet
 
 GRACE_S = 20.0
 _keys = iter(range(1, 1000))
@@ -212,6 +222,26 @@ def test_post_only_gtd_and_what_is_refused(client: ClobClient, market: Names) ->
     assert why(twice) == f"order {name} is invalid. Duplicated."
 
 
+@pytest.mark.parametrize("kind", list(SignatureType)[1:])
+def test_every_kind_of_wallet_signs(served: Served, market: Names, kind: SignatureType) -> None:
+    key = new_key()
+    eoa = Account.from_key(key).address
+    own = {
+        SignatureType.PROXY: proxy_wallet(eoa),
+        SignatureType.SAFE: safe_wallet(eoa),
+        SignatureType.DEPOSIT: deposit_wallet(eoa, beacon=True),
+    }
+    client = ClobClient(served.host, 137, key=key, signature_type=int(kind), funder=own[kind])
+    client.set_api_creds(client.create_or_derive_api_key())
+    row = client.get_order(limit(client, market.yes, 0.02)["orderID"])
+    assert (row["status"], row["maker_address"]) == ("LIVE", own[kind])
+    stranger = ClobClient(
+        served.host, 137, key=key, creds=client.creds, signature_type=int(kind), funder=safe_wallet(own[kind])
+    )
+    with pytest.raises(PolyApiException, match=r"invalid signature|the order signer address has to be"):
+        limit(stranger, market.yes, 0.02)
+
+
 def test_batches(client: ClobClient, market: Names) -> None:
     def signed(price: float, size: float = 10) -> Any:
         return client.create_order(OrderArgs(token_id=market.yes, price=price, size=size, side="BUY"))
@@ -353,3 +383,75 @@ def test_unified_client_streams_both_channels(served: Served, market: Names) -> 
         await asyncio.wait_for(until(private, news, *wanted), GRACE_S)
 
     play(served, scene)
+
+
+# ---------------------------------------------------------------------------------------------------- the page, bad input
+PAGE = (ROOT / "docs" / "polymarket_server.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_pages_examples_run(served: Served, number: int) -> None:
+    code = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)[number].replace("4720", str(served.port))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "LIVE" in done.stdout
+    assert ("matched", "PLACEMENT")[number] in done.stdout
+
+
+def test_the_pages_curls_run(served: Served) -> None:
+    lines = re.findall(r"^curl -s (?:-X (POST) )?http://127.0.0.1:4720(\S+)(?: -d '(.*)')?$", PAGE, flags=re.MULTILINE)
+    assert len(lines) == 5
+    for method, path, body in lines:
+        status, answer = served.ask(method or "GET", path, body.encode() or None)
+        assert status == 200, answer
+
+
+def test_clients_that_misbehave_hurt_nobody_else(served: Served, client: ClobClient, market: Names) -> None:
+    half = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(20)]
+    for number, one in enumerate(half):
+        one.sendall(
+            [b"POST /order HTTP/1.1\r\n", b"\x00\xff" * 50, b"GET /ws/market HTTP/1.1\r\nUpgrade: websocket\r\n"][
+                number % 3
+            ]
+        )
+    assert served.ask("POST", "/books", b"x" * ((1 << 20) + 1)) == (413, {"error": "Payload exceeds the limit"})
+    assert served.ask("POST", "/books", b"{" * 100_000) == (400, {"error": "Invalid payload"})
+    assert served.ask("POST", "/order", b"{}")[0] == 401
+    assert served.ask("PUT", "/order", b"{}") == (404, {"error": "not found"})
+    url = served.host.replace("http", "ws")
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(f"{url}/ws/other")
+    with connect(f"{url}/ws/user") as forged:
+        forged.send(
+            json.dumps({"type": "user", "auth": {"apiKey": client.creds.api_key, "secret": "", "passphrase": ""}})
+        )
+        with pytest.raises(ConnectionClosed) as closed:
+            forged.recv(timeout=GRACE_S)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+    with connect(f"{url}/ws/market") as odd:
+        for frame in ("", "PING", "[]", '{"type":"market","assets_ids":["1"]}', b"\xff"):
+            odd.send(frame)
+        assert [odd.recv(timeout=GRACE_S) for _ in range(5)] == [
+            "INVALID OPERATION", "PONG", "INVALID OPERATION", "[]\n", "INVALID OPERATION",
+        ]  # fmt: skip
+    assert limit(client, market.yes, 0.02)["status"] == "live"
+    for one in half:
+        one.close()
+
+
+def test_a_flood_meets_the_signers_limit(client: ClobClient, market: Names) -> None:
+    signed = [client.create_order(OrderArgs(token_id=market.yes, price=0.01, size=5, side="BUY")) for _ in range(75)]
+    sent = [PostOrdersV2Args(order=order, orderType=OrderType.GTC) for order in signed]
+
+    def flood() -> None:
+        for at in range(0, 75, 15):
+            client.post_orders(sent[at : at + 15])
+
+    with pytest.raises(PolyApiException) as flooded:
+        flood()
+    assert (flooded.value.status_code, why(flooded)) == (
+        429,
+        "Too Many Requests",
+    )  # the batch passes whole or not at all
+    assert 60 <= len(client.get_open_orders()) < 75

@@ -74,9 +74,14 @@ class Trader:
         return self._placed(posted)
 
     async def place_batch(self, several: Sequence[Posted]) -> list[OrderAnswer]:
-        """As `place`; refusals become entries."""
+        """As `place`; refusals become entries. Errors: what befell the request as a whole."""
         answers: list[OrderAnswer] = []
         found = await self.adapter.place_batch([posted.order for posted in several])
+        whole = found[0]
+        if isinstance(whole, ExecError) and refused(whole)[0] not in (400, 404) and all(one is whole for one in found):
+            for posted in several:
+                self._refuse(posted, whole)
+            raise whole
         for posted, one in zip(several, found, strict=True):
             if isinstance(one, ExecError):
                 self._refuse(posted, one)
