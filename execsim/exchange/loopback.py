@@ -24,6 +24,7 @@ class Loopback:
         self._runtime = runtime
         self._dialect = dialect
         self._desk = desk
+        dialect.begin(desk)
         self._waiting: dict[int, Pending[Response]] = {}
         self._streams: list[LoopbackStream] = []
         self._requests = 0

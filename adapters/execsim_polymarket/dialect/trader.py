@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 from execsim.core.errors import ExecError, NetworkError, Reached
-from execsim.core.events import FillSettled, FillVoided, OrderFilled, OrderGone, VenueEvent
+from execsim.core.events import FillSettled, FillVoided, OrderFilled, OrderGone, OrderRefused, VenueEvent
 from execsim.core.fees import Liquidity
 from execsim.core.order import CancelAck, Fill, FillStatus, OrderId, OrderReport, OrderStatus, Side
 from execsim.core.units import NS_PER_MS, NS_PER_S
@@ -177,6 +177,12 @@ class Trader:
             self._settled(event.fill_id, event.status)
         elif isinstance(event, FillVoided):
             self._settled(event.fill_id, FillStatus.VOIDED)
+        elif isinstance(event, OrderRefused):
+            late = self._posted.get(
+                event.order_id
+            )  # its answer was lost or late: now it is known that it came to nothing
+            if late is not None:
+                self._refuse(late, event.error)
         elif isinstance(event, OrderGone):
             posted = self._posted.get(event.order_id)
             if posted is not None and self._is_spent(posted):

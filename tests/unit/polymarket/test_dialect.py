@@ -18,6 +18,7 @@ from execsim.core.order import Side
 from execsim.core.units import NS_PER_S
 from execsim.exchange import ChainModel, ConstantLatency, ExchangeModel
 from execsim.ports import Request, Served
+from execsim.tape.schema import Kind
 from execsim_polymarket import endpoints as ep
 from execsim_polymarket.sign import SignedOrder
 
@@ -223,6 +224,52 @@ def test_the_market_channel_tells_both_tokens_with_the_right_hash() -> None:
         ear.served.hear(b"what?")
         assert ear.frames[-1] == b"INVALID OPERATION"
         ear.served.close()
+
+    world.play(scene)
+
+
+def test_a_finer_tick_and_the_end_of_a_market() -> None:
+    tape = still().add(NS_PER_S, Kind.TICK, price=10).add(4 * NS_PER_S, Kind.RESOLVE, price=10_000)
+    world = World(tape)
+
+    async def scene() -> None:
+        bot = await world.bot(1).login()
+        ear, own = Ear(world, "/ws/market"), await user_ear(bot)
+        ear.tell({"type": "market", "assets_ids": [world.listing.no_token], "custom_feature_enabled": True})
+        resting = await bot.place()
+        token = {"token_id": world.listing.yes_token}
+        assert (await bot.ask(ep.GET_TICK_SIZE, query=token))[1] == {"minimum_tick_size": 0.01}
+        await world.virtual.sleep(2 * NS_PER_S)
+        changed = ear.of("tick_size_change")
+        assert [(c["asset_id"], c["old_tick_size"], c["new_tick_size"]) for c in changed] == [
+            (world.listing.no_token, "0.01", "0.001")
+        ]
+        assert (await bot.ask(ep.GET_TICK_SIZE, query=token))[1] == {"minimum_tick_size": 0.001}
+        await world.virtual.sleep(3 * NS_PER_S)
+        resolved = ear.of("market_resolved")
+        assert [(r["winning_asset_id"], r["winning_outcome"]) for r in resolved] == [(world.listing.yes_token, "Yes")]
+        assert [(o["id"], o["status"]) for o in own.of("order")][-1] == (resting, "CANCELED_MARKET_RESOLVED")
+        status, answer = await bot.post(bot.body(bot.sign()))
+        assert (status, answer["error"]) == (503, "Trading is currently disabled. Check polymarket.com for updates")
+        listed = (await bot.ask(ep.GET_MARKET, name=world.listing.condition_id))[1]
+        assert (listed["closed"], [token["winner"] for token in listed["tokens"]]) == (True, [True, False])
+
+    world.play(scene)
+
+
+def test_an_order_whose_answer_is_lost_is_found_by_its_hash() -> None:
+    world = World(still())
+
+    async def scene() -> None:
+        bot = await world.bot(1).login()
+        world.desk.switch_fault("lost_ack", True, {})
+        signed = bot.sign()
+        assert (await bot.post(bot.body(signed)))[0] == 504
+        world.desk.switch_fault("lost_ack", False, {})
+        row = (await bot.ask(ep.GET_ORDER, name=signed.order_id_hex))[1]
+        assert (row["id"], row["status"]) == (signed.order_id_hex, "LIVE")
+        again = await bot.post(bot.body(signed))
+        assert again == (400, {"error": f"order {signed.order_id_hex} is invalid. Duplicated."})
 
     world.play(scene)
 
