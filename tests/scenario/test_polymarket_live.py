@@ -34,7 +34,7 @@ GRACE_S = 120.0
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
     """A served exchange: its address."""
-    arguments = ["serve", "scenarios/polymarket_btc_5m", "--dialect", "polymarket", "--speed", "2"]
+    arguments = ["serve", "scenarios/polymarket_btc_5m", "--dialect", "polymarket"]
     process = subprocess.Popen([*EXECSIM, *arguments], stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stderr is not None
     found = next(match[0] for line in process.stderr if (match := re.search(r"http://\S+", line)))
@@ -75,6 +75,21 @@ def held(host: str) -> dict[str, int]:
     return found
 
 
+def wait_for_orders(out: Path) -> None:
+    """Until a session's journal is so long that it has traded."""
+
+    async def look() -> None:
+        async with asyncio.timeout(GRACE_S):
+            while not any(path.stat().st_size > 100_000 for path in out.glob("journal.sqlite*")):
+                await asyncio.sleep(0.05)
+
+    asyncio.run(look())
+
+
+def net_of(held: dict[str, int]) -> int:
+    return held["btc-up:YES"] - held["btc-up:NO"]
+
+
 def test_the_worked_example(host: str) -> None:
     done = ran(host, sys.executable, "scenarios/place_order.py", SLUG, "--price", "0.02", "--size", "6", "--yes-live")
     assert done.returncode == 0, done.stderr
@@ -97,8 +112,7 @@ def test_a_session_agrees_with_the_venue_and_replays(host: str, tmp_path: Path) 
     assert summary["left"] == []
     assert summary["orders"]["accepted"] > 0
     after = held(host)
-    moved = (after["btc-up:YES"] - before["btc-up:YES"]) - (after["btc-up:NO"] - before["btc-up:NO"])
-    assert moved == round(float(summary["positions"]["btc-up"]["net"]) * 1_000_000)
+    assert net_of(after) - net_of(before) == round(float(summary["positions"]["btc-up"]["net"]) * 1_000_000)
     again = ran(host, *EXECSIM, "replay-session", tmp_path, "--json", key=False)
     assert again.returncode == 0, again.stdout
     replayed = json.loads(again.stdout)
@@ -113,15 +127,29 @@ def test_ctrl_c_cancels_and_says_that_nothing_is_left(host: str, tmp_path: Path)
         [*RUN, "--json", "-q", "--out", str(tmp_path)], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
 
-    async def first_order() -> None:
-        async with asyncio.timeout(GRACE_S):
-            while not any(path.stat().st_size > 100_000 for path in tmp_path.glob("journal.sqlite*")):
-                await asyncio.sleep(0.05)
-
-    asyncio.run(first_order())
+    wait_for_orders(tmp_path)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=GRACE_S)
     assert process.returncode == 0
     summary = json.loads(out)
     assert (summary["ended"], summary["left"]) == ("interrupted", [])
     held(host)
+
+
+def test_a_killed_session_is_taken_up_again(host: str, tmp_path: Path) -> None:
+    """Its orders are known by hashes made anew from the journal; what was filled meanwhile is booked."""
+    before = held(host)
+    environment = {name: value for name, value in os.environ.items() if "POLYMARKET" not in name}
+    environment |= {"EXECSIM_POLYMARKET_HOST": host, "POLYMARKET_PK": SECRET}
+    process = subprocess.Popen([*RUN, "-q", "--out", str(tmp_path)], env=environment, cwd=ROOT)
+    wait_for_orders(tmp_path)
+    process.kill()
+    process.wait(GRACE_S)
+    done = ran(host, *RUN, "--for", "2", "--recover", "--json", "-q", "--out", tmp_path)
+    assert "taken over" in done.stderr
+    summary = json.loads(done.stdout)
+    # killed between the journal's intent and the sending: the venue has 30 s to accept an order, the session only 2
+    assert {order["status"] for order in summary["left"]} <= {"unknown"}
+    assert done.returncode == (1 if summary["left"] else 0), done.stderr
+    assert net_of(held(host)) - net_of(before) == round(float(summary["positions"]["btc-up"]["net"]) * 1_000_000)
+    assert ran(host, *EXECSIM, "replay-session", tmp_path, key=False).returncode == 0
