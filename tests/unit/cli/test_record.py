@@ -95,9 +95,7 @@ def record(tmp_path: Path) -> Iterator[Record]:
     running: list[Process] = []
 
     def start(server: Server, *more: object) -> Process:
-        running.append(
-            Process("record", "polymarket", *more, "-o", tmp_path / "tape", "--host", server.url, "--json")
-        )
+        running.append(Process("record", "polymarket", *more, "-o", tmp_path / "tape", "--host", server.url, "--json"))
         return running[-1]
 
     yield start
