@@ -29,7 +29,7 @@ from execsim_polymarket.listing import Listed, condition_of, listed
 from execsim_polymarket.market_session import TOKENS_MAX, Data, MarketAction, MarketSession, Stale
 from execsim_polymarket.market_stream import MARKET_CHANNEL
 from execsim_polymarket.session import Note
-from execsim_polymarket.wire.channels import MarketMessage
+from execsim_polymarket.wire.channels import BookMessage, MarketMessage
 from execsim_polymarket.wire.markets import CLOB_MARKET
 
 log = logging.getLogger("execsim.polymarket")
@@ -78,6 +78,8 @@ class Recorder:
             token: condition for condition, market in known.items() for token in (market.yes_token, market.no_token)
         }
         self._renewed_ns: dict[str, int] = {}
+        self._doubted: dict[str, str] = {}
+        """why a book is to be read anew, as soon as that may be asked for again"""
         session = MarketSession(known, tokens, jitter=runtime.rng("polymarket.record").below)
         self._session = session
         self._channel = Channel(runtime, transport, MARKET_CHANNEL, _Tap(session, self._keep), self._do)
@@ -111,6 +113,11 @@ class Recorder:
         except (ExecError, KeyError) as error:
             log.warning("polymarket: a message of %s cannot be read: %s", message.market, error)
             self._renew(book, "unreadable message")
+        else:
+            if isinstance(message, BookMessage) and message.asset_id == book.listed.market.yes_token:
+                self._doubted.pop(message.market, None)
+            elif message.market in self._doubted:
+                self._renew(book, self._doubted[message.market])
 
     def _lose(self, conditions: Iterable[str], why: str) -> None:
         """Nothing is known of these markets from here on."""
@@ -125,7 +132,9 @@ class Recorder:
         book.lose(now_ns)
         asked_ns = self._renewed_ns.get(condition)
         if asked_ns is not None and now_ns - asked_ns < RENEW_NS:
+            self._doubted[condition] = why
             return
+        self._doubted.pop(condition, None)
         self._renewed_ns[condition] = now_ns
         log.warning("polymarket: the book of %s is read anew: %s", condition, why)
         tokens = [market.yes_token, market.no_token]

@@ -11,6 +11,7 @@ not at all.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -108,13 +109,15 @@ class Recording:
             return None
         manifest = import_tape(frames, plugins.venue(venue).importers[0], OPTIONS, self.tape)
         if not keep:
-            for path in frames:
-                path.unlink()
+            # away in one step: half of the frames would look like a recording to go on with
+            aside = self.frames.with_name(f".{self.frames.name}.{os.getpid()}.old")
+            self.frames.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
         return manifest
 
     def _tidy(self) -> None:
         """Leave no folder without a segment."""
-        if not self.segments():
+        if self.frames.exists() and not self.segments():
             (self.frames / LOCK).unlink(missing_ok=True)
             self.frames.rmdir()
 
