@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 from execsim.core.errors import ConfigError, ExecError, ExecTimeout, InvalidResponse, NetworkError, Reached
 from execsim.core.instrument import Instrument
-from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
+from execsim.core.order import TERMINAL, CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.ports import (
     DeskClock,
@@ -48,8 +48,9 @@ PAGES_MAX: Final = 10_000
 
 
 class NativeVenue:
-    """`ports.LiveVenue`. Errors of calls: what the venue raised, the same class and args; NetworkError; ExecTimeout
-    with `reached` unknown when nobody answered before the deadline; InvalidResponse for an answer that cannot be read."""
+    """`ports.LiveVenue`. Errors of calls: what the venue refused with, the same class and args; NetworkError; ExecTimeout
+    with `reached` unknown when nobody answered before the deadline; InvalidResponse (`reached` unknown as well) for an
+    answer that cannot be read and for a fault of the venue."""
 
     def __init__(self, config: VenueConfig, transport: Transport, runtime: Runtime) -> None:
         self.account = str(config.extra.get("account", ACCOUNT))
@@ -88,6 +89,8 @@ class NativeVenue:
         except BaseException:
             await self.aclose()
             raise
+        # not awaited: a venue whose market is held answers questions about orders after `go`
+        self._spawn(self._stream.list_open(), "open orders")
 
     async def hello(self) -> wire.Welcome:
         """What the venue says of itself and its clock now."""
@@ -152,7 +155,7 @@ class NativeVenue:
 
     async def place_order(self, order: Order) -> OrderAck:
         ack = await self._get(OrderAck, "place", wire.NewOrder.of(order))
-        self._placed(ack)
+        self._alive(ack.order_id)
         return ack
 
     async def place_batch(self, orders: Sequence[Order]) -> list[OrderAck | Exception]:
@@ -170,13 +173,14 @@ class NativeVenue:
 
     def _item(self, item: wire.BatchItem) -> OrderAck | Exception:
         if item.ack is not None:
-            self._placed(item.ack)
+            self._alive(item.ack.order_id)
             return item.ack
         return item.error or InvalidResponse(self._venue_id, "bad_message", "neither an ack nor an error")
 
-    def _placed(self, ack: OrderAck) -> None:
+    def _alive(self, order_id: OrderId) -> None:
+        """The venue says that the order is there, whoever placed it, and when."""
         if self._stream is not None:
-            self._stream.placed(ack.order_id)
+            self._stream.alive(order_id)
 
     async def cancel_order(self, order_id: OrderId) -> CancelAck:
         ack = await self._get(CancelAck, "cancel", wire.Named(order_id))
@@ -188,10 +192,16 @@ class NativeVenue:
         return await self._get(OrderAck, "amend", wire.Amend(order_id, price_i, size_lots))
 
     async def get_order_status(self, order_id: OrderId) -> OrderReport:
-        return await self._get(OrderReport, "status", wire.Named(order_id))
+        report = await self._get(OrderReport, "status", wire.Named(order_id))
+        if report.status not in TERMINAL:
+            self._alive(report.order_id)
+        return report
 
     async def get_open_orders(self, market: str | None = None) -> list[OrderReport]:
-        return await self._pages(tuple[OrderReport, ...], "open", lambda skip: wire.AskOpen(market, skip))
+        reports = await self._pages(tuple[OrderReport, ...], "open", lambda skip: wire.AskOpen(market, skip))
+        for report in reports:
+            self._alive(report.order_id)
+        return reports
 
     async def get_fills(self, since_ns: int) -> list[Fill]:
         return await self._pages(tuple[Fill, ...], "fills", lambda skip: wire.AskFills(since_ns, skip))

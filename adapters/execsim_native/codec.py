@@ -15,7 +15,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from execsim.core import errors
-from execsim.core.errors import ExecError, VenueError
+from execsim.core.errors import ExecError
 from execsim.core.fees import BinaryFee, DatedFees, FeeSchedule, NoFee, NotionalFee
 
 T = TypeVar("T")
@@ -28,11 +28,22 @@ ITEMS_MAX: Final = 100_000
 
 FEES: Final[Mapping[str, type]] = {"none": NoFee, "notional": NotionalFee, "binary": BinaryFee, "dated": DatedFees}
 FEE_NAMES: Final = {kind: name for name, kind in FEES.items()}
-ERRORS: Final[Mapping[str, type[ExecError]]] = {
-    name: kind
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, ExecError) and kind is not ExecError
+REFUSALS: Final[Mapping[str, type[ExecError]]] = {
+    kind.__name__: kind
+    for kind in (
+        errors.VenueError,
+        errors.AuthenticationError,
+        errors.RateLimitExceeded,
+        errors.OrderNotFound,
+        errors.ValidationError,
+        errors.VenueNotSupported,
+        errors.NetworkError,
+        errors.ExecTimeout,
+        errors.InvalidResponse,
+    )
 }
+"""What a simulated venue answers on purpose: these say themselves whether the request had an effect. Any other class is a
+fault over there (InternalError, JournalError, ConfigError, ...), perhaps after the order was booked."""
 
 
 class BadMessage(Exception):
@@ -87,18 +98,20 @@ def build(kind: Any, data: Any, where: str = "") -> Any:
 
 
 def error_in(data: Any, venue: str) -> ExecError:
-    """The error that was raised at the other side; one of a class we do not know is the venue's own words."""
+    """The refusal that was raised at the other side. Whatever is none is an InvalidResponse with its text: nobody can tell
+    what the venue had done before it failed."""
     if not isinstance(data, dict) or not isinstance(data.get("args"), list):
         return errors.InvalidResponse(venue, "bad_message", f"an error that cannot be read: {str(data)[:200]}")
     name, args = data.get("class"), tuple(_tuples(arg) for arg in data["args"])
-    kind = ERRORS.get(name) if isinstance(name, str) else None
+    kind = REFUSALS.get(name) if isinstance(name, str) else None
+    unread = errors.InvalidResponse(venue, str(name), str(data.get("text") or args))
     if kind is None:
-        return VenueError(venue, str(name), str(data.get("text") or args))
+        return unread
     try:
         error = kind(*args)
         str(error), error.reached  # args that no such error has show here, not where it is handled
     except (TypeError, ValueError):
-        return VenueError(venue, str(name), str(data.get("text") or args))
+        return unread
     return error
 
 
@@ -148,7 +161,7 @@ def _value(kind: Any, data: Any, where: str) -> Any:
     if kind is FeeSchedule:
         return _fees(data, where)
     if kind is ExecError:
-        return error_in(data, "")
+        return error_in(data, "native")
     if isinstance(kind, type) and issubclass(kind, Enum):
         return _choice(kind, data, where)
     if kind is Decimal:

@@ -1,8 +1,8 @@
 """What an adapter must remember of its account to make good what a lost connection swallowed. Sans-IO.
 
-heard(event), placed(id)          while the stream flows
+heard(event), alive(id)           while the stream flows
 since_ns, suspects(open)          what to ask the venue after a reconnect
-missed(fills, reports, markets)   the events that would have come, in order
+missed(fills, reports, lost, ...) the events that would have come, in order
 is_echo(event)                    an event of the new stream that `missed` has told already
 """
 
@@ -32,6 +32,9 @@ TOLD_MAX: Final = 10_000
 """Facts of one resync that are kept to recognise their echo on the stream."""
 ENDED_MAX: Final = 10_000
 """Orders whose end is remembered until their ack has come: an ack is at most a deadline late."""
+LOST: Final = "the venue no longer knows it"
+"""Why an order is gone that the venue had booked, does not list as open and cannot find. How it ended nobody can say: its
+fills are told first, and one that comes to light later still counts."""
 FINAL: Final = (FillStatus.CONFIRMED, FillStatus.VOIDED)
 
 
@@ -50,8 +53,8 @@ class AccountMemory:
         self._told_ns = 0
 
     # ---------------------------------------------------------------- while the stream flows
-    def placed(self, order_id: OrderId) -> None:
-        """The venue has acknowledged it; its end may have been heard before."""
+    def alive(self, order_id: OrderId) -> None:
+        """The venue has acknowledged or listed it; its end may have been heard before."""
         if order_id not in self._ended:
             self._open[order_id] = None
 
@@ -114,9 +117,15 @@ class AccountMemory:
         return [order_id for order_id in self._open if order_id not in known]
 
     def missed(
-        self, fills: Sequence[Fill], reports: Mapping[OrderId, OrderReport], markets: Iterable[MarketState], now_ns: int
+        self,
+        fills: Sequence[Fill],
+        reports: Mapping[OrderId, OrderReport],
+        lost: Iterable[OrderId],
+        markets: Iterable[MarketState],
+        now_ns: int,
     ) -> list[VenueEvent]:
-        """What the venue would have told. `reports` are of the suspects, `now_ns` is the venue's time after all answers."""
+        """What the venue would have told. `reports` are of the suspects, `lost` those it does not know any more, `now_ns` is
+        the venue's time after all answers."""
         found: list[VenueEvent] = []
         new = [fill for fill in fills if fill.id not in self._fills]
         last = {fill.order_id: fill.id for fill in new}
@@ -131,6 +140,7 @@ class AccountMemory:
             if report.status in TERMINAL and report.status is not OrderStatus.FILLED:
                 lapsed = report.status is OrderStatus.EXPIRED
                 found.append(OrderGone(report.order_id, "while we were away", lapsed, now_ns))
+        found += [OrderGone(order_id, LOST, False, now_ns) for order_id in lost]
         for state in markets:
             found += self._moved(state, now_ns)
         self._told, self._told_ns = dict.fromkeys([_key(event) for event in found][-TOLD_MAX:]), now_ns

@@ -89,9 +89,9 @@ class AccountStream:
         self._behind = False
         """whether something may have been missed since the last resync"""
 
-    def placed(self, order_id: OrderId) -> None:
+    def alive(self, order_id: OrderId) -> None:
         if self._memory is not None:
-            self._memory.placed(order_id)
+            self._memory.alive(order_id)
 
     def ended(self, order_id: OrderId) -> None:
         if self._memory is not None:
@@ -114,6 +114,19 @@ class AccountStream:
             self._behind = opened.done
             log.warning("%s: the account's events are interrupted: %s", self._venue.venue_id, why)
             await self._frames.rest()
+
+    async def list_open(self) -> None:
+        """Learn of orders from before we listened (a process that was killed left them), so that their end is told too.
+        Asked until it is answered; one that ends in an outage before that is left to the engine's reconciliation."""
+        retry_ns = RETRY_NS
+        while True:
+            try:
+                await self._venue.get_open_orders()
+                return
+            except ExecError as error:
+                log.warning("%s: no list of open orders yet: %s", self._venue.venue_id, error)
+            await self._runtime.sleep(retry_ns)
+            retry_ns = min(RETRY_NS_MAX, 2 * retry_ns)
 
     async def _greet(self) -> None:
         """An exchange that was started anew does not know the account."""
@@ -142,26 +155,30 @@ class AccountStream:
         else:
             states = await self._venue.market_states()
             now_ns = (await self._venue.hello()).clock.now_ns
-            for event in self._memory.missed((), {}, states, now_ns):
+            for event in self._memory.missed((), {}, (), states, now_ns):
                 self._hear(event)
         self._behind = False
         self._opened.set(None)
 
     async def _resync(self, memory: AccountMemory) -> None:
-        """Ask what we missed and tell it. Errors: ExecError: the subscription is given up and tried again."""
+        """Ask what we missed and tell it. Errors: ExecError: the subscription is given up and tried again.
+
+        An order the venue had booked, does not list and cannot find has ended, that is certain (it forgot it, or was started
+        anew). So we say so here: the engine might never ask, its periodic reconciliation is optional."""
         venue = self._venue
         open_orders = await venue.get_open_orders()
         reports: dict[OrderId, OrderReport] = {}
+        lost: list[OrderId] = []
         for order_id in memory.suspects(report.order_id for report in open_orders):
             try:
                 reports[order_id] = await venue.get_order_status(order_id)
             except OrderNotFound:
                 log.warning("%s does not know order %s any more", venue.venue_id, order_id)
-                memory.ended(order_id)
+                lost.append(order_id)
         fills = await venue.get_fills(memory.since_ns)
         states = await venue.market_states()
         now_ns = (await venue.hello()).clock.now_ns
-        found = memory.missed(fills, reports, states, now_ns)
+        found = memory.missed(fills, reports, lost, states, now_ns)
         counts = Counter(type(event).__name__ for event in found)
         what = ", ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "nothing"
         log.warning("%s: the account's events are back; missed: %s", venue.venue_id, what)

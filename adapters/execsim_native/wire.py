@@ -251,7 +251,7 @@ def bad_request(venue: str, error: BadMessage) -> VenueError:
 
 
 def result_of(response: Response, venue: str) -> Any:
-    """What an answer says, still plain. Errors: the one that was raised at the venue; InvalidResponse."""
+    """What an answer says, still plain. Errors: the venue's refusal; InvalidResponse."""
     try:
         answer = load(response.body)
     except BadMessage as error:

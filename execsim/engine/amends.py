@@ -17,7 +17,7 @@ from execsim.engine.cancels import Canceller
 from execsim.engine.dispatch import Dispatcher, quietly
 from execsim.engine.inquiry import Inquiry
 from execsim.engine.pipeline import Pipeline
-from execsim.engine.route import Route, bug, unread
+from execsim.engine.route import Route, abandoned, bug, unread
 from execsim.engine.track import Entry, OrderTracker
 from execsim.ports import Runtime
 
@@ -46,6 +46,10 @@ class Amender:
         self._new_id = new_id
         self._open: set[OrderId] = set()
 
+    def under_way(self, order_id: OrderId) -> bool:
+        """Whether an amend of the order has not been answered yet."""
+        return order_id in self._open
+
     async def amend(self, entry: Entry, price_i: int | None, size_lots: int | None) -> OrderAck:
         """Change price or total size. Errors: as ExecutionEngine.modify_order."""
         order = entry.order
@@ -64,7 +68,7 @@ class Amender:
 
     async def _in_place(self, entry: Entry, route: Route, price_i: int | None, size_lots: int | None) -> OrderAck:
         order = entry.order
-        finished = False
+        asked = finished = False
         try:
             self._check(entry, price_i, size_lots)
             if size_lots is not None:
@@ -77,6 +81,7 @@ class Amender:
             if self._blotter.commit.waits:
                 await self._blotter.commit.durable()
                 self._check(entry, price_i, size_lots)
+            asked = True
             ack = await route.call("modify_order", route.adapter.modify_order(order.id, price_i, size_lots))
             finished = True
         except JournalError:
@@ -89,6 +94,13 @@ class Amender:
             finished = True
             self._blotter.amend_failed(entry, unread(order, "modify_order", error))
             raise bug(order, "modify_order", error) from error
+        except GeneratorExit:  # the run is dropped, not cancelled: nothing is known or done any more
+            raise
+        except BaseException:
+            finished = asked
+            if asked:
+                self._blotter.amend_failed(entry, abandoned(order, "modify_order"))
+            raise
         finally:
             if not finished:
                 self._tracker.settle_size(entry, None)

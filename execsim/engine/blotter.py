@@ -54,6 +54,8 @@ E = OrderEvent
 
 SETTLED: Final = {FillStatus.MINED: "mined", FillStatus.CONFIRMED: "confirm", FillStatus.VOIDED: "void"}
 """Row kinds of what becomes of a fill."""
+RISK_AWAY: Final = frozenset({"cancel", "cancel_refuse", "gone", "lapse", "kill", "halt", "retry"})
+"""Rows of what takes risk away: a dead disk must not keep orders at the venue."""
 COUNTED_ENDS: Final = {S.FILLED: FILLED, S.CANCELLED: CANCELLED, S.REJECTED: REJECTED, S.EXPIRED: EXPIRED}
 
 
@@ -94,6 +96,8 @@ class Blotter:
         self.invalid_responses = 0
         self.on_unknown: Callable[[Entry], None] = lambda entry: None
         """told when nobody answered about an order: somebody must ask"""
+        self.on_alive: Callable[[Entry], None] = lambda entry: None
+        """told of an order whose ack came after the answer to its cancel: it is still to be cancelled"""
         self.on_late_fill: Callable[[Entry, Fill], None] = lambda entry, fill: None
         """told of a fill of an order that had ended"""
         self.on_profit: Callable[[], None] = lambda: None
@@ -160,6 +164,8 @@ class Blotter:
         if first:
             self._time_ack(entry)
         self._publish(entry, E.ACK, before)
+        if entry.wants_cancel and order.status is S.WORKING:
+            self.on_alive(entry)
 
     def place_failed(self, entry: Entry, error: ExecError) -> None:
         """`place_order` raised. Nobody answered -> UNKNOWN, refused -> REJECTED; a cancel asked meanwhile has then
@@ -182,15 +188,9 @@ class Blotter:
             self.impossible(entry, E.REFUSE, f"refused an order that is {status}: {error.message}")
 
     def ask_cancel(self, entry: Entry) -> None:
-        """We ask for a cancel. It takes risk away, so it goes out even when it cannot be recorded any more."""
         entry.wants_cancel = True
         row = {"status": entry.order.status.value}
-        before = self._step(entry, E.ASK_CANCEL)
-        try:
-            self.write("cancel", entry.order.id, row)
-        except JournalError as error:
-            log.error("the cancel of order %s is not on record: %s", entry.order.id, error)
-        self._publish(entry, E.ASK_CANCEL, before)
+        self._move(entry, E.ASK_CANCEL, "cancel", row)
 
     def cancel_done(self, entry: Entry, cancelled: bool, reason: str) -> None:
         """The venue answered a cancel."""
@@ -469,14 +469,18 @@ class Blotter:
             raise
 
     def write(self, kind: str, order_id: str, body: Row) -> None:
-        """Append one journal row. Errors: JournalError; from then on nothing is sent any more (`broken`)."""
+        """Append one journal row. Errors: JournalError; from then on nothing is sent any more (`broken`) but what takes risk
+        away: that is carried out without a record."""
         if self._journal is None:
             return
         try:
             self._journal.write(kind, self._runtime.now_ns(), order_id, body)
         except JournalError as error:
             self._break(error)
-            raise
+            if kind not in RISK_AWAY:
+                raise
+            log.error("%s of order %r is not on record: %s", kind, order_id, error)
+            return
         self.commit.kick()
 
     # --- pieces ---------------------------------------------------------------------------------------------------

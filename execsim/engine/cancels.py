@@ -7,14 +7,21 @@ an open circuit breaker, and is asked for again where that is allowed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from execsim.core.errors import ExecError, ExecResult, ExecTimeout
 from execsim.core.order import CancelAck, OrderId, OrderStatus
+from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.engine.blotter import Blotter
 from execsim.engine.dispatch import Dispatcher, quietly
-from execsim.engine.route import Route, bug, unread
+from execsim.engine.retry import backoff_ns
+from execsim.engine.route import Route, abandoned, bug, unread
 from execsim.engine.track import Entry
 from execsim.ports import Pending, Runtime
+
+PAUSE_NS: Final = 200 * NS_PER_MS
+PAUSE_NS_MAX: Final = 10 * NS_PER_S
+"""First and longest pause between two cancels of an order that has to go."""
 
 
 class Canceller:
@@ -25,6 +32,8 @@ class Canceller:
         self._blotter = blotter
         self._dispatch = dispatch
         self._open: dict[OrderId, list[Pending[ExecResult[CancelAck]]]] = {}
+        self._rng = runtime.rng("cancels")
+        self._insisted: set[OrderId] = set()
         self.on_gone: Callable[[Entry], None] = lambda entry: None
         """told of an order the venue says is gone, and of whose end we have not heard"""
 
@@ -45,6 +54,25 @@ class Canceller:
         if order_id not in self._open and self.ask(entry) is None:
             self._open[order_id] = []
             self._runtime.spawn(quietly(self._send(entry)), f"cancel {order_id}")
+
+    def insist(self, entry: Entry) -> None:
+        """Cancel, and ask again with growing pauses until the order has ended: nothing may stay open after a kill."""
+        self.start(entry)
+        order = entry.order
+        if order.is_active and order.id not in self._insisted:
+            self._insisted.add(order.id)
+            self._runtime.spawn(self._insist(entry), f"end of {order.id}, insisted on", daemon=True)
+
+    async def _insist(self, entry: Entry) -> None:
+        order, attempt = entry.order, 0
+        try:
+            while order.is_active:
+                attempt += 1
+                await self._runtime.sleep(backoff_ns(self._rng, PAUSE_NS, PAUSE_NS_MAX, attempt))
+                if order.is_active:
+                    self.start(entry)  # no effect while one is under way
+        finally:
+            self._insisted.discard(order.id)
 
     def found(self, entry: Entry) -> None:
         """An order that nobody answered about is alive: if it was to be cancelled, it still is."""
@@ -84,6 +112,11 @@ class Canceller:
             outcome = ExecResult(error=bug(order, "cancel_order", error))
             self._blotter.cancel_failed(entry, unread(order, "cancel_order", error))
             raise bug(order, "cancel_order", error) from error
+        except GeneratorExit:  # the run is dropped, not cancelled: nothing is known or done any more
+            raise
+        except BaseException:
+            self._blotter.cancel_failed(entry, abandoned(order, "cancel_order"))
+            raise
         finally:
             self._open.pop(order.id, None)
             for waiter in waiters:

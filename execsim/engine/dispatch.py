@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from execsim.core.errors import ExecError, ExecResult, InternalError, InvalidResponse, JournalError
+from execsim.core.errors import ExecError, ExecResult, InternalError, InvalidResponse, JournalError, RateLimitExceeded
 from execsim.core.order import OrderAck, OrderId, OrderStatus
 from execsim.engine.blotter import Blotter
 from execsim.engine.pipeline import Pipeline
-from execsim.engine.route import Route, bug, unread
+from execsim.engine.route import Route, abandoned, bug, unread
 from execsim.engine.throttle import Turn
 from execsim.engine.track import Entry
 from execsim.ports import Runtime
@@ -129,6 +129,12 @@ class Dispatcher:
             answers = await route.call("place_batch", route.adapter.place_batch([entry.order for _, entry in part]))
         except Exception as error:
             answers = [error] * len(part)
+        except GeneratorExit:  # the run is dropped, not cancelled: nothing is known or done any more
+            raise
+        except BaseException:
+            for _, entry in part:
+                self._blotter.place_failed(entry, abandoned(entry.order, "place_batch"))
+            raise
         if len(answers) != len(part):
             text = f"{len(answers)} answers to a batch of {len(part)} orders"
             answers = [InvalidResponse(route.venue, "batch", text)] * len(part)
@@ -169,7 +175,19 @@ class Dispatcher:
                 except Exception as fault:
                     self._blotter.place_failed(entry, unread(order, "place_order", fault))
                     raise bug(order, "place_order", fault) from fault
-            if not await self._again(entry, route, error, attempt):
+                except GeneratorExit:
+                    raise
+                except BaseException:
+                    self._blotter.place_failed(entry, abandoned(order, "place_order"))
+                    raise
+            try:
+                again = await self._again(entry, route, error, attempt)
+            except GeneratorExit:
+                raise
+            except BaseException:  # while it waited to be sent again
+                self._blotter.place_failed(entry, error)
+                raise
+            if not again:
                 self._blotter.place_failed(entry, error)
                 raise error
             error = None
@@ -187,7 +205,10 @@ class Dispatcher:
         await self._runtime.sleep(pause_ns)
         if not self._wanted(entry, route):
             return False
-        await self.turn(entry, route)
+        try:
+            await self.turn(entry, route)
+        except RateLimitExceeded:  # our own limiter is full
+            return False
         return self._wanted(entry, route)
 
     def _wanted(self, entry: Entry, route: Route) -> bool:

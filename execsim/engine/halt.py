@@ -24,6 +24,9 @@ log = logging.getLogger("execsim.engine")
 EVERYWHERE: Final = ""
 """`market` of a row that binds the whole account"""
 
+KILLED: Final = "\0kill"
+"""What stands for a kill where others name a market: it does not replace what is halted besides"""
+
 EXITS: Final = "only cancels and flatten pass"
 
 
@@ -74,8 +77,8 @@ class Halts:
 
     @property
     def kill_reason(self) -> str | None:
-        found = self._in_force.get(EVERYWHERE)
-        return found.reason if found is not None and found.kill else None
+        found = self._in_force.get(KILLED)
+        return None if found is None else found.reason
 
     def all(self) -> tuple[Halt, ...]:
         """Everything in force, the strongest first."""
@@ -85,6 +88,9 @@ class Halts:
         """The strongest thing that binds orders of this market."""
         if not self._in_force:
             return None
+        killed = self._in_force.get(KILLED)
+        if killed is not None:
+            return killed
         account, own = self._in_force.get(EVERYWHERE), self._in_force.get(market)
         if account is None or own is None:
             return account or own
@@ -124,6 +130,10 @@ class Halts:
             self._record("resume", {"market": market or EVERYWHERE, "reason": reason})
         return found
 
+    def end_kill(self, reason: str) -> None:
+        """A new session takes up one that was ended in order, which kills its engine: that kill is over, halts are not."""
+        self._record("resume", {"market": KILLED, "reason": reason})
+
     def apply(self, kind: str, ts_ns: int, body: Mapping[str, Any]) -> None:
         """Take one row of the journal; other kinds are none of ours."""
         if kind == "kill":
@@ -142,7 +152,7 @@ class Halts:
             self._put(halt)
 
     def _put(self, halt: Halt) -> None:
-        self._in_force[halt.market or EVERYWHERE] = halt
+        self._in_force[KILLED if halt.kill else halt.market or EVERYWHERE] = halt
 
     def _record(self, kind: str, body: Row) -> None:
         # in force before it is written: a journal that fails must not keep us trading

@@ -50,6 +50,8 @@ class Inquiry:
         self._config = config
         self._found = found
         self._rngs: dict[str, Rng] = {}
+        self.unwanted: Callable[[Entry], None] = lambda entry: None
+        """told of an order that was to be cancelled, was called gone, and proved to be alive"""
         self._open: set[OrderId] = set()
 
     @property
@@ -89,6 +91,8 @@ class Inquiry:
             self._open.discard(order.id)
         if order.status is OrderStatus.UNKNOWN:
             self.start(entry)
+        elif order.status is OrderStatus.WORKING and entry.wants_cancel:
+            self.unwanted(entry)
 
     async def ask(self, entry: Entry) -> OrderReport:
         """Ask once and book what is said. Errors: OrderNotFound (the order stays as it is), what else the venue says."""

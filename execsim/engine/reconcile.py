@@ -155,6 +155,8 @@ class Known:
     positions: Mapping[str, Position]
     has_order: Callable[[OrderId], bool]
     has_fill: Callable[[OrderId, str], bool]
+    unsettled: frozenset[OrderId] = frozenset()
+    """orders counted at a size an amend asked for, of which nobody has said how it ended"""
 
 
 def plan(known: Known, told: Told, strangers: UnknownOrders = "leave") -> list[Action]:
@@ -200,7 +202,7 @@ def _open(known: Known, told: Told, strangers: UnknownOrders) -> Iterable[Action
             continue  # it has changed since we asked: the answer is old
         elif order.status is OrderStatus.UNKNOWN or order.is_terminal:
             yield FindOrder(report, order.status)
-        elif order.status is OrderStatus.WORKING and _changed(report, order):
+        elif order.status is OrderStatus.WORKING and (_changed(report, order) or order.id in known.unsettled):
             yield ChangeTerms(report)
 
 

@@ -28,7 +28,7 @@ convert       markets (given as NO), lots, event (all its markets), marks (marke
 tick          market, tick_i
 kill          reason: only cancels and `flatten` pass from here on
 halt          policy, market ("": everywhere), action (reduce_only, halt, halt_and_cancel), reason
-resume        market ("": everything), reason
+resume        market ("": everything; halt.KILLED: only the kill that ended the session before), reason
 invalid       venue, reason: the venue said something impossible
 orphan        venue, event, reason: about an order we do not know
 """

@@ -37,7 +37,7 @@ from execsim.engine.reconcile import (
     plan,
 )
 from execsim.engine.route import Route, Routes
-from execsim.engine.track import OrderTracker
+from execsim.engine.track import Entry, OrderTracker
 from execsim.engine.view import LiveView
 from execsim.ports import Runtime
 
@@ -72,6 +72,7 @@ class Reconciler:
         inquiry: Inquiry,
         cancels: Canceller,
         config: ReconcileConfig,
+        amending: Callable[[OrderId], bool],
     ) -> None:
         self._runtime = runtime
         self._routes = routes
@@ -82,6 +83,7 @@ class Reconciler:
         self._inquiry = inquiry
         self._cancels = cancels
         self._config = config
+        self._amending = amending
         self._certain_ns: dict[str, int] = {}
         """venue -> our clock up to which every fill is known"""
         self._noted: dict[str, frozenset[Action]] = {}
@@ -129,6 +131,8 @@ class Reconciler:
         """Do what a plan says, in its order. What the venue refuses is journalled and left to the next plan."""
         notes = frozenset(action for action in actions if isinstance(action, NOTES))
         said, self._noted[venue] = self._noted.get(venue, frozenset()), notes
+        for entry in self._unwanted(venue):
+            self._cancels.found(entry)
         for action in actions:
             if action in said:
                 continue  # a note that was made the last time already
@@ -145,7 +149,11 @@ class Reconciler:
     async def _do(self, venue: str, action: Action) -> None:
         blotter = self._blotter
         if isinstance(action, BookFill):
-            blotter.recovered(self._tracker.entry(action.fill.order_id), (action.fill,))
+            market = self._tracker.evicted_market(action.fill.order_id)
+            if market is not None:
+                blotter.filled_late(market, action.fill, False)
+            else:
+                blotter.recovered(self._tracker.entry(action.fill.order_id), (action.fill,))
         elif isinstance(action, FindOrder):
             entry = self._tracker.entry(action.report.order_id)
             blotter.recovered(entry, action.report.fills)
@@ -189,13 +197,25 @@ class Reconciler:
         self._blotter.adopted(entry, report)
         self._blotter.recovered(entry, report.fills)
 
+    def _unwanted(self, venue: str) -> list[Entry]:
+        """Orders that rest although a cancel was asked for: its answer was wrong, or lost."""
+        entries = [self._tracker.entry(order.id) for order in self._orders(venue).values() if order.is_active]
+        return [entry for entry in entries if entry.wants_cancel and entry.order.status is OrderStatus.WORKING]
+
     def _known(self, venue: str) -> Known:
         positions = {
             market: position
             for market, position in self._portfolio.positions.items()
             if position.instrument.venue == venue
         }
-        return Known(self._orders(venue), positions, self._tracker.knows, self._tracker.has_fill)
+        orders = self._orders(venue)
+        unsettled = frozenset(
+            order_id
+            for order_id, order in orders.items()
+            if order.size_lots is not None and order.is_active and not self._amending(order_id)
+            and self._tracker.entry(order_id).ceiling_lots != order.size_lots - order.voided_lots
+        )  # fmt: skip
+        return Known(orders, positions, self._tracker.knows, self._tracker.has_fill, unsettled)
 
     def _orders(self, venue: str) -> Mapping[OrderId, Order]:
         return {order.id: order for order in self._tracker.get_all_orders() if order.instrument.venue == venue}

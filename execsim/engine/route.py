@@ -120,5 +120,10 @@ def unread(order: Order, verb: str, error: BaseException) -> InvalidResponse:
     return InvalidResponse(venue, "adapter", fault(venue, verb, error))
 
 
+def abandoned(order: Order, verb: str) -> ExecTimeout:
+    """Who waited for the venue's answer was cancelled: the answer will be heard by nobody."""
+    return ExecTimeout(order.instrument.venue, f"{verb}: whoever waited for the answer was cancelled", Reached.UNKNOWN)
+
+
 def bug(order: Order, verb: str, error: BaseException) -> InternalError:
     return InternalError(fault(order.instrument.venue, verb, error))

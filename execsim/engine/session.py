@@ -114,10 +114,12 @@ class ExecutionEngine:
         )  # fmt: skip
         self.reconciler = Reconciler(
             runtime, self._dispatch.routes, self.order_tracker, self.portfolio, self.blotter, self.view, self.inquiry,
-            self._cancels, config.reconcile,
+            self._cancels, config.reconcile, self._amends.under_way,
         )  # fmt: skip
         self.blotter.on_unknown = self.inquiry.start
         self._cancels.on_gone = self.inquiry.verify
+        self.blotter.on_alive = self._cancels.found
+        self.inquiry.unwanted = self._cancels.insist
         self.blotter.on_late_fill = self._amends.late_fill
         self.blotter.on_profit = self.guard.look
         self.guard.cancel = self._cancel_open
@@ -375,7 +377,7 @@ class ExecutionEngine:
 
     def _cancel_open(self, market: str | None) -> None:
         for order in self.get_active_orders(market):
-            self.start_cancel(order)
+            self._cancels.insist(self.order_tracker.entry(order.id))
 
     # --- asking ---------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ class LinesTransport:
 
     async def request(self, request: Request) -> Response:
         """Send and wait, as long as it takes; a cancelled wait forgets the answer."""
-        connection = await self._connected()
+        connection = await self.connected()
         return await connection.request(next(self._ids), request)
 
     def stream(self, url: str) -> LinesStream:
@@ -61,17 +61,12 @@ class LinesTransport:
         if self._connection is not None:
             self._connection.lose("closed by us")
 
-    async def open(self, stream: LinesStream, url: str) -> Connection:
-        """Subscribe. Errors: NetworkError."""
-        connection = await self._connected()
-        connection.subscribe(next(self._ids), stream, url)
-        return connection
-
     def number(self) -> int:
         return next(self._ids)
 
-    async def _connected(self) -> Connection:
-        """The connection, made if there is none; whoever comes while it is being made waits for the same attempt."""
+    async def connected(self) -> Connection:
+        """The connection, made if there is none; whoever comes while it is being made waits for the same attempt.
+        Errors: NetworkError."""
         if self._closed:
             raise NetworkError(self.name, "the transport is closed", Reached.NO)
         if self._connection is not None and not self._connection.lost:
@@ -242,9 +237,13 @@ class LinesStream:
         self._wake()
 
     async def _begin(self) -> None:
-        if not self._begun:
-            self._begun = True
-            self._connection = await self._transport.open(self, self._url)
+        if self._begun or self._ended:
+            return
+        self._begun = True
+        connection = await self._transport.connected()
+        if not self._ended:  # closed meanwhile: a subscription made now would never be taken back
+            self._connection = connection
+            connection.subscribe(self._transport.number(), self, self._url)
 
     def push(self, line: bytes) -> None:
         if len(self._frames) >= FRAMES_MAX and self._connection is not None:

@@ -32,10 +32,10 @@ class Carried:
     opening: Opening
     profit: str
 
-    def fold(self, instruments: Mapping[str, Instrument]) -> Folded:
+    def fold(self, instruments: Mapping[str, Instrument], orders_kept_max: int) -> Folded:
         """Their state, with the instruments as the venues describe them now. Errors: JournalError."""
         rows = islice(read(Path(self.path)), self.rows)
-        return fold(rows, instruments, self.opening, where=self.path)
+        return fold(rows, instruments, self.opening, orders_kept_max=orders_kept_max, where=self.path)
 
 
 def take_over(path: Path, journal: SqliteJournal) -> Carried:

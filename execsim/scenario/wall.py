@@ -132,10 +132,19 @@ class Session:
         self._on_progress = on_progress
         self._end: Pending[str] = runtime.pending("the end of the session")
         self._error: Exception | None = None
+        self._kill_wanted: str | None = None
+        self._trading = False
         self._notes: list[str] = []
         self._left: list[Order] = []
         self._began_s = time.perf_counter()
         runtime.door(INTERRUPT, self._interrupted)
+        runtime.door(KILL, self._kill)
+
+    def _kill(self, body: bytes) -> None:
+        """The kill switch, pulled from outside: at once, or as soon as there is something to kill."""
+        self._kill_wanted = body.decode()
+        if self._trading:
+            self._engine.kill(self._kill_wanted)
 
     async def main(self) -> Ended:
         """Errors: ExecError when the venue cannot be reached or does not trade the scenario's markets; what a task the
@@ -193,7 +202,7 @@ class Session:
         for event in scenario.events:
             engine.declare_event(event.markets)
         if self._carried is not None:
-            folded = self._carried.fold(engine.view.instruments)
+            folded = self._carried.fold(engine.view.instruments, self._scenario.engine.orders_kept_max)
             engine.restore(folded, self._carried.profit)
             active = engine.get_active_orders()
             self._say(f"taken over: {folded.rows} rows, {folded.tracker.tracked} orders, {len(active)} of them active")
@@ -217,12 +226,14 @@ class Session:
         for action in await engine.recover():
             self._say(str(action))
         if engine.kill_reason in ENDINGS:
-            engine.resume("the session was taken up again")
+            engine.halts.end_kill("the session was taken up again")
 
     async def _start_besides(self) -> list[Task]:
         """What runs beside the strategy: samples, metrics, the watch over risk, reconciliation."""
         engine, runtime = self._engine, self._runtime
-        runtime.door(KILL, lambda body: engine.kill(body.decode()))
+        self._trading = True
+        if self._kill_wanted is not None:
+            engine.kill(self._kill_wanted)
         tasks = await watch_risk(self._scenario.risk, self._folder, engine, runtime, *self._kill_files)
         tasks.append(runtime.spawn(self._sample(), "samples", daemon=True))
         if self._watch is not None:

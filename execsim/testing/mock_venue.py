@@ -83,6 +83,8 @@ class _Booked:
     filled_lots: int = 0
     status: OrderStatus = OrderStatus.WORKING
     fills: list[Fill] = field(default_factory=list)
+    price_i: int | None = None
+    """since it was amended"""
 
 
 class MockVenue:
@@ -182,6 +184,8 @@ class MockVenue:
         booked = self._known(order_id)
         if size_lots is not None:
             booked.size_lots = size_lots
+        if price_i is not None:
+            booked.price_i = price_i
         await self._travel()
         return OrderAck(order_id, booked.venue_order_id, self._runtime.now_ns())
 
@@ -314,9 +318,11 @@ class MockVenue:
     def _report(booked: _Booked) -> OrderReport:
         left = max(0, booked.size_lots - booked.filled_lots)
         order = booked.order
+        size = None if order.size_lots is None else booked.size_lots
+        price = order.price_i if booked.price_i is None else booked.price_i
         terms = OrderTerms(
-            order.market, order.side, order.outcome, order.type, order.tif, order.price_i, order.size_lots,
-            order.quote_amount, order.expire_ns,
+            order.market, order.side, order.outcome, order.type, order.tif, price, size, order.quote_amount,
+            order.expire_ns,
         )  # fmt: skip
         return OrderReport(
             order.id, booked.venue_order_id, booked.status, booked.filled_lots, left, order.updated_ns,

@@ -69,6 +69,7 @@ class Orders(RuleBasedStateMachine):
         self.world: World | None = None
         self.updates: list[OrderUpdate] = []
         self.ticking = True
+        self.tasks: list[Any] = []
 
     @precondition(lambda self: self.world is None)
     @rule(seed=st.integers(0, 2**16), amends=st.booleans(), delay_ms=st.sampled_from((0, 0, 300)))
@@ -128,6 +129,18 @@ class Orders(RuleBasedStateMachine):
         at_ns = self.runtime.now_ns() + TICK_NS
         self.runtime.call_at(at_ns, self.world.exchange.faults.begin, pack, priority=Priority.VENUE)
 
+    @precondition(lambda self: self.world is not None and self.tasks)
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        """Whoever waits for an answer is cancelled."""
+        data.draw(st.sampled_from(self.tasks)).cancel()
+
+    @precondition(lambda self: self.world is not None)
+    @rule(sure=st.sampled_from((False, False, False, True)))
+    def kill(self, sure: bool) -> None:
+        if sure:
+            self.engine.kill("enough")
+
     @precondition(lambda self: self.world is not None)
     @rule()
     def reconcile(self) -> None:
@@ -185,6 +198,9 @@ class Orders(RuleBasedStateMachine):
     async def _quieten(self) -> None:
         await self.runtime.sleep(TICK_NS)
         self.world.exchange.faults.stop()
+        if self.engine.kill_reason is not None:  # a kill needs no help
+            await self.runtime.sleep(360 * SECOND)
+            return
         for _ in range(4):
             await self.engine.cancel_all()
             await self.runtime.sleep(90 * SECOND)
@@ -200,7 +216,9 @@ class Orders(RuleBasedStateMachine):
             except ExecError:
                 return
 
-        self.runtime.spawn(quiet(), "rule")
+        self.tasks = [task for task in self.tasks if not task.done]
+        self.tasks.append(self.runtime.spawn(quiet(), "rule"))
+        self.runtime.drain(self.runtime.now_ns())  # it begins: a task that never did is nobody's order
 
     def _order(self, data: st.DataObject) -> Order:
         assert self.world is not None

@@ -315,7 +315,6 @@ def test_a_cancel_goes_out_although_nothing_can_be_recorded_any_more(make_rig: A
 
     rig.journal.write = refuse
     rig.engine.start_cancel(order)
-    with pytest.raises(JournalError):  # what the venue answers cannot be recorded either: that ends the run
-        rig.run(rig.runtime.sleep(10_000_000))
+    rig.run(rig.runtime.sleep(10_000_000))
     assert [call.verb for call in rig.venue.calls] == ["place", "cancel"]
-    assert rig.venue._booked[order.id].status is S.CANCELLED
+    assert order.status is rig.venue._booked[order.id].status is S.CANCELLED

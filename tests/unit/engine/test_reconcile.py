@@ -112,9 +112,8 @@ def test_an_order_we_thought_dead_is_found(rig):
 
 def test_other_terms_at_the_venue_are_taken_over(rig):
     order = rig.working()
-    rig.venue._booked[order.id].order = Order(
-        order.id, order.instrument, Side.BUY, OrderType.LIMIT, size_lots=20_000_000, price_i=4_900
-    )
+    booked = rig.venue._booked[order.id]
+    booked.size_lots, booked.price_i = 20_000_000, 4_900
     assert kinds(rig.run(rig.engine.reconcile(RAIN))) == [ChangeTerms]
     assert (order.price_i, order.size_lots) == (4_900, 20_000_000)
     assert rig.engine.order_tracker.open_lots("rain") == (20_000_000, 0)

@@ -33,23 +33,32 @@ def rates() -> SearchStrategy[Any]:
 
 
 ARGUMENTS = st.one_of(TEXTS, INTS, st.booleans(), st.none())
-THREE = {"VenueError", "AuthenticationError", "InvalidResponse", "ValidationError", "DataError", "InvalidOrderState"}
 
 
-def an_error() -> SearchStrategy[ExecError]:
-    """An error of every class, with args as execsim gives them."""
-    by_three = st.sampled_from(sorted(THREE)).flatmap(
-        lambda name: st.builds(getattr(errors, name), TEXTS, TEXTS, TEXTS)
-    )
-    two = st.sampled_from(["ConfigError", "VenueNotSupported", "OrderNotFound", "JournalError"])
+def named(*names: str, args: int) -> SearchStrategy[ExecError]:
+    """Errors of these classes with so many texts."""
+    kinds = st.sampled_from([getattr(errors, name) for name in names])
+    return kinds.flatmap(lambda kind: st.builds(kind, *[TEXTS] * args))
+
+
+def a_refusal() -> SearchStrategy[ExecError]:
+    """A refusal of every class a venue answers with, with args as execsim gives them."""
     return st.one_of(
-        by_three,
-        two.flatmap(lambda name: st.builds(getattr(errors, name), TEXTS, TEXTS)),
-        st.builds(errors.InternalError, TEXTS),
-        st.builds(errors.RiskRejected, st.lists(TEXTS, max_size=3).map(tuple), TEXTS),
+        named("VenueError", "AuthenticationError", "InvalidResponse", "ValidationError", args=3),
+        named("VenueNotSupported", "OrderNotFound", args=2),
         st.builds(errors.RateLimitExceeded, TEXTS, TEXTS, st.integers(0, 2**62)),
         st.builds(errors.NetworkError, TEXTS, TEXTS, st.sampled_from(Reached)),
         st.builds(errors.ExecTimeout, TEXTS, TEXTS, st.sampled_from(Reached)),
+    )
+
+
+def a_fault() -> SearchStrategy[ExecError]:
+    """An error of every other class: something went wrong at the venue."""
+    return st.one_of(
+        named("InternalError", args=1),
+        named("ConfigError", "JournalError", args=2),
+        named("DataError", "InvalidOrderState", args=3),
+        st.builds(errors.RiskRejected, st.lists(TEXTS, max_size=3).map(tuple), TEXTS),
     )
 
 
@@ -77,7 +86,7 @@ def values(kind: Any) -> SearchStrategy[Any]:
     if kind is FeeSchedule:
         return rates()
     if kind is ExecError:
-        return an_error()
+        return a_refusal()
     if origin in (UnionType, Union):
         return st.one_of(*(st.none() if each is NoneType else values(each) for each in args))
     if origin is tuple and args[-1] is Ellipsis:

@@ -224,6 +224,45 @@ def test_a_refused_subscription_says_why_and_ends() -> None:
     play(script)
 
 
+def test_a_stream_closed_while_connecting_does_not_subscribe(monkeypatch: pytest.MonkeyPatch) -> None:
+    connects = asyncio.open_connection
+    asked, may = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*args: Any, **options: Any) -> Any:
+        asked.set()
+        await may.wait()
+        return await connects(*args, **options)
+
+    monkeypatch.setattr(asyncio, "open_connection", slowly)
+
+    async def script(peer: Peer, transport: LinesTransport) -> None:
+        stream = transport.stream("orders?account=bob")
+        first = asyncio.ensure_future(anext(stream))
+        await asked.wait()
+        await stream.aclose()
+        may.set()
+        with pytest.raises(StopAsyncIteration):
+            await first
+        task = ask(transport, "balances")
+        line = await peer.heard()
+        assert line["op"] == "balances"  # the first line there is
+        peer.say({"id": line["id"], "ok": True})
+        await task
+
+    play(script)
+
+
+def test_a_stream_closed_before_its_first_frame_does_not_connect() -> None:
+    async def script(peer: Peer, transport: LinesTransport) -> None:
+        stream = transport.stream("orders?account=bob")
+        await stream.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        assert transport._connection is None
+
+    play(script)
+
+
 def test_what_nobody_reads_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "FRAMES_MAX", 10)
     monkeypatch.setattr(lines, "WAITING_MAX", 3)
