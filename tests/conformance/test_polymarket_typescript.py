@@ -3,8 +3,9 @@
     uv run --group external pytest -n 0 -m external tests/conformance/test_polymarket_typescript.py
 
 npm brings the client when the tests start (exact version in typescript/package.json), node is a wheel of the group
-`external`. What it does and what must come of it stands in typescript/scenes.mjs. Two accounts trade with each other in a market that
-is otherwise empty, or with a real book that does not move, so that every amount is known. The client has no WebSocket part.
+`external`. What it does and what must come of it stands in typescript/scenes.mjs. Two accounts trade with each other in a
+market that is otherwise empty, or with a real book that does not move, so that every amount is known. The client has no
+WebSocket part.
 """
 
 from __future__ import annotations
