@@ -234,24 +234,33 @@ class MarketReplay:
     def _apply(self, entries: Sequence[_Entry], stamp: str, given: Given) -> dict[str, bool | None]:
         """Put the entries into their tokens' books; returns what is proven of each touched token.
 
-        A hash is of the book after its own entry; where one message changes a token several times, after all of them too.
+        A hash, and the best prices, are of the book after its own entry; where one message changes a token several times,
+        after all of them too.
         """
         proof: dict[str, bool | None] = {}
         later: list[tuple[TokenBook, str]] = []
+        unlike: list[tuple[TokenBook, _Entry]] = []
         for at, entry in enumerate(entries):
             token = self._token(entry.asset)
             if token is None or not token.known:
                 continue
             token.apply(entry.bid, entry.price_i, entry.size, entry.gone)
-            best = self._check_best(token, entry)
+            best = self._fits_best(token, entry)
+            last = all(other.asset != entry.asset for other in entries[at + 1 :])
+            if best is False and not last:
+                unlike.append((token, entry))
+            elif best is not None:
+                self._sink.check("best_price", best)
             if not entry.hash:
                 proof[token.asset] = best or None
-            elif all(other.asset != entry.asset for other in entries[at + 1 :]):
+            elif last:
                 proof[token.asset] = self._check_hash("change_hash", token, stamp, entry.hash, given)
             elif self._terms.verify(self._head(token, stamp), entry.hash, given, 0):
                 self._sink.check("change_hash", True)
             else:
                 later.append((token, entry.hash))
+        for token, entry in unlike:
+            self._sink.check("best_price", self._fits_best(token, entry) is True)
         for token, want in later:
             self._check_hash("change_hash", token, stamp, want, given)
         return proof
@@ -312,7 +321,7 @@ class MarketReplay:
     def _head(self, token: TokenBook, stamp: str) -> str:
         return token.head(self.plan.card.market, stamp, self._scale.heads)
 
-    def _check_best(self, token: TokenBook, entry: _Entry) -> bool | None:
+    def _fits_best(self, token: TokenBook, entry: _Entry) -> bool | None:
         """Compare the venue's best prices with the book after the entry; an empty side is "", "0" or "1"."""
         if entry.best[0] is None or entry.best[1] is None:
             return None
@@ -324,7 +333,6 @@ class MarketReplay:
         ):
             empty = told == "" or decimal_of(told, "best price") in (0, 1)
             ok = ok and (own is None if empty else own == prices[told])
-        self._sink.check("best_price", ok)
         return ok
 
     def _compare_books(self, token: TokenBook) -> None:

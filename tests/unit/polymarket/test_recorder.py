@@ -143,6 +143,19 @@ def test_changes_between_a_lost_connection_and_the_dump_are_not_applied(fake: An
     assert len([row for row in sink.data if row.kind == Kind.LEVEL]) == 1
 
 
+def test_best_prices_of_a_message_may_be_those_after_all_of_its_entries(fake: Any, play: Any) -> None:
+    opening = fake.book(0)
+    fake.set(5, "BUY", "0.49", "7")
+    both = fake.set(5, "BUY", "0.50", "9", ("111111",))
+    first = {**both["price_changes"][0], "price": "0.49", "size": "7"}
+    both["price_changes"].insert(0, first)
+    sink = play(opening, both)
+    assert sink.oracle("best_price") == (2, 2)
+    assert sink.oracle("change_hash") == (2, 2)
+    first["best_bid"] = "0.3"
+    assert play(opening, both).oracle("best_price") == (1, 2)
+
+
 def test_a_gap_names_its_markets(fake: Any, play: Any) -> None:
     other = {"gap": "hash", "of": ["0x" + "99" * 32], "recv_ns": 1}
     sink = play(fake.book(0), other, fake.set(5, "BUY", "0.49", "1"))
