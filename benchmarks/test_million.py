@@ -32,7 +32,7 @@ def measured(orders: int, journal: str) -> dict[str, Any]:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from /proc")
 def test_memory_is_flat(figure: Any, pytestconfig: pytest.Config) -> None:
-    timed = pytestconfig.getoption("-n 0 --benchmark-enable")
+    timed = pytestconfig.getoption("--benchmark-enable")
     orders = ORDERS if timed else AS_A_TEST
     found = {journal: measured(orders, journal) for journal in ("batched", "off")}
     assert found["batched"]["journal_sha256"] == found["off"]["journal_sha256"]
