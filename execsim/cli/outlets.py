@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from execsim.cli.live import say
 from execsim.core.units import NS_PER_S
 
 if TYPE_CHECKING:
@@ -68,15 +68,11 @@ def watched(
 
             page = PrometheusPage(port)
             open_outlet(page)
-            _say(f"metrics at {page.url}")
+            say(f"metrics at {page.url}")
         if ws_port is not None:
             from execsim.observe.websocket import FrameServer
 
             server = FrameServer(ws_port)
             open_outlet(server)
-            _say(f"metrics at {server.url}")
+            say(f"metrics at {server.url}")
         yield Publisher(outlets, None if every_s is None else round(every_s * NS_PER_S))
-
-
-def _say(what: str) -> None:
-    print(f"execsim: {what}", file=sys.stderr, flush=True)

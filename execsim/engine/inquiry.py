@@ -12,20 +12,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from execsim.core.errors import ExecError, JournalError, OrderNotFound
 from execsim.core.order import Fill, OrderId, OrderReport, OrderStatus
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.engine.blotter import Blotter
+from execsim.engine.reconcile import ALIVE
 from execsim.engine.retry import backoff_ns
 from execsim.engine.route import Route, Routes
 from execsim.engine.track import Entry
 from execsim.ports import Rng, Runtime
 
 log = logging.getLogger("execsim.engine")
-
-ALIVE: Final = (OrderStatus.WORKING, OrderStatus.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
