@@ -204,8 +204,8 @@ def run_session(
             files_of(scenario), **versions(), venue=address.known, mode=address.mode,
         )  # fmt: skip
         write_notes(journal, item, scenario)
-        origin_ns = clock.now_ns + (time.monotonic_ns() - asked_ns) * clock.speed * clock.moving
-        runtime = WallRuntime(seed, origin_ns, clock.speed, log=log)
+        since_ns = asked_ns if clock.moving else None  # else it stands still until we say go
+        runtime = WallRuntime(seed, clock.now_ns, clock.speed, log=log, since_ns=since_ns)
         for number in (signal.SIGINT, signal.SIGTERM):
             runtime.hear_signal(number, INTERRUPT)
         runtime.hear_signal(signal.SIGUSR1, KILL, b"signal SIGUSR1")
