@@ -20,7 +20,7 @@ from execsim import plugins
 from execsim.core.errors import ConfigError
 from execsim.core.events import Trade
 from execsim.core.instrument import Instrument
-from execsim.core.order import VenueId
+from execsim.core.order import Order, OrderId, OrderReport, OrderStatus, VenueId
 from execsim.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, plain
 from execsim.engine.portfolio import Portfolio
 from execsim.exchange import TRADER, SimulatedVenue
@@ -114,6 +114,8 @@ class PaperVenue(SimulatedVenue):
         self._fresh = fresh
         self._hold_ns = scenario.paper.hold_ns
         self._market: PaperMarket | None = None
+        self._gone: dict[OrderId, OrderReport] = {}
+        """orders of a journal that went with the exchange they were at"""
 
     async def start(self) -> None:
         """Ask what the markets are and make the exchange. Errors: as `MarketSource.start`; ConfigError for what in the
@@ -154,6 +156,18 @@ class PaperVenue(SimulatedVenue):
             self.deposit(inst.base.name, inst.base_amount(held_there.yes_lots))
             if inst.complement is not None:
                 self.deposit(inst.complement.name, inst.base_amount(held_there.no_lots))
+
+    def remember(self, orders: Sequence[Order]) -> None:
+        """`ports.OrderMemory`: what was open at the exchange of the session before is not at this one."""
+        now_ns = self._runtime.now_ns()
+        for order in orders:
+            if order.is_active:
+                self._gone[order.id] = OrderReport(
+                    order.id, order.venue_order_id or "", OrderStatus.CANCELLED, order.filled_lots, 0, now_ns
+                )
+
+    async def get_order_status(self, order_id: OrderId) -> OrderReport:
+        return self._gone.get(order_id) or await super().get_order_status(order_id)
 
     # ---------------------------------------------------------------- what happened
     def summary(self) -> dict[str, Any]:
