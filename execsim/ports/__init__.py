@@ -25,7 +25,9 @@ from execsim.core.limits import LimitRule
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
 from execsim.core.units import NS_PER_S
 from execsim.ports.record import Diverged as Diverged
+from execsim.ports.record import HostInput as HostInput
 from execsim.ports.record import Input as Input
+from execsim.ports.record import InputLog as InputLog
 from execsim.ports.record import Journal as Journal
 from execsim.ports.record import JournalRow as JournalRow
 from execsim.ports.record import OrderArchive as OrderArchive
@@ -453,6 +455,9 @@ class Dialect(Protocol):
     def refuse(self, error: ExecError) -> Response:
         """An error in the words of the protocol: for what a server finds wrong before anybody is asked."""
 
+    def is_free(self, request: Request) -> bool:
+        """Whether answering it changes nothing at all: no order or account, no limit that counts it, no random stream."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeskClock:
@@ -499,6 +504,47 @@ class OrderRecord:
     delayed: bool
 
 
+class Hours(Protocol):
+    """The time of a served exchange, in the hands of its host. Where nobody hosts it (a test, a run) its time is that of the
+    run, which is also its clients', and cannot be held."""
+
+    def wall_ns(self) -> int:
+        """The time by the clocks of those who connect: real time where they are other processes, else that of the run."""
+
+    def wall_at(self, at_ns: int) -> int:
+        """What time that was, or will be, when the exchange's was `at_ns`; to them events stay in order whatever befalls its
+        clock."""
+
+    def go(self) -> None:
+        """Let the market move, if it is held."""
+
+    def hold(self) -> None:
+        """Let its time stand still. Errors: ConfigError."""
+
+    def pace(self, speed: int) -> None:
+        """How many times faster than the wall's its time passes, from now on. Errors: ConfigError."""
+
+    def step(self, to_ns: int, then: Callable[[], None]) -> None:
+        """Move a held market up to an instant, and call `then` when everything of it has happened. Errors: ConfigError."""
+
+
+class Door(Protocol):
+    """How what a server hears gets to the exchange, and how what the exchange says gets out. Answers and frames leave in the
+    order in which they were made."""
+
+    def ask(self, desk: Desk, request: Request, told: Callable[[Response], None]) -> None:
+        """Let the dialect answer; `told` hears it when it may leave."""
+
+    def command(self, desk: Desk, method: str, name: str, body: bytes, told: Callable[[Response], None]) -> None:
+        """Something for the host itself (/_execsim/)."""
+
+    def enter(self, fn: Callable[[], None]) -> None:
+        """Call fn at the exchange's present time: streams are opened, heard and closed so."""
+
+    def out(self, tell: Callable[[bytes], None], frame: bytes) -> None:
+        """Let something of a stream leave."""
+
+
 class Desk(Protocol):
     """One simulated venue as a Dialect sees it. Accounts live as long as the desk and never see each other."""
 
@@ -509,8 +555,9 @@ class Desk(Protocol):
     def runtime(self) -> Runtime:
         """The exchange's: what a dialect does by itself (timers, several requests at once) runs on it."""
 
-    def wall_ns(self) -> int:
-        """The time by the clocks of those who connect: real time where they are other processes, else that of the run."""
+    @property
+    def hours(self) -> Hours:
+        """How the exchange's time passes, and what time it is to those who connect."""
 
     def info(self, market: str) -> MarketInfo:
         """What the data say of a market: title, token ids. Errors: ConfigError for an unknown market."""
@@ -524,9 +571,6 @@ class Desk(Protocol):
         """How the venue refuses, in its own words."""
 
     def clock(self) -> DeskClock: ...
-
-    def go(self) -> None:
-        """Let the market move, if it was held until somebody is ready."""
 
     def instruments(self) -> Mapping[str, Instrument]: ...
 

@@ -73,6 +73,11 @@ class PolymarketDialect:
             key = house.keys.check(headers, request.method, path, request.body, house.clock.now_ns())
         return await HANDLERS[endpoint](Call(house, name, fields, headers, request.body, key))
 
+    def is_free(self, request: Request) -> bool:
+        """Market data, and what there is not. The owner of a key is counted whatever he asks."""
+        found = match(request.method, request.path.partition("?")[0])
+        return found is None or found[0] in public.HANDLERS
+
     def stream(self, desk: Desk, url: str, sink: FrameSink) -> Served:
         """`/ws/market` or `/ws/user`. Errors: Refused."""
         house = self._house(desk)
