@@ -7,6 +7,7 @@ Every request is a task of the exchange's runtime, as with JSON lines (server.py
     POST /_execsim/clock   {"go": true}      let a held market move
     GET  /_execsim/faults                    every pack, whether it is at work
     POST /_execsim/faults  {"pack": "outage", "on": true, "params": {}}
+    POST /_execsim/accounts {"address": "..", "deposit": "100"}   host_accounts.py
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
 
 from execsim.core.errors import ConfigError, ExecError
+from execsim.exchange.host_accounts import change_account
 from execsim.ports import Desk, Dialect, Request, Response, Runtime, Served
 
 log = logging.getLogger("execsim.serve")
@@ -102,7 +104,8 @@ class HttpServer:
             return await self._own(http.method, http.url.path.removeprefix(OWN), bytes(body))
         path = _raw_path(http.scope)
         headers = dict(http.headers.items())
-        request = Request(http.method, path, headers, bytes(body[: BODY_MAX + 1]))
+        peer = http.client.host if http.client is not None else ""
+        request = Request(http.method, path, headers, bytes(body[: BODY_MAX + 1]), peer)
         found = await self._inside(lambda: self._dialect.answer(self._desk, request), http.method)
         return HttpResponse(found.body, found.status, dict(found.headers))
 
@@ -147,7 +150,9 @@ class HttpServer:
                     raise ConfigError("faults: give pack (a text), on (true or false) and params (an object)", "")
                 desk.switch_fault(pack, on, params)
             return [asdict(state) for state in desk.faults()]
-        raise ConfigError(f"there is no {OWN}{name[:32]}", f"there are: {OWN}clock, {OWN}faults")
+        if name == "accounts" and method == "POST":
+            return change_account(self._dialect, desk, _object(body))
+        raise ConfigError(f"there is no {OWN}{name[:32]}", f"there are: {OWN}clock, {OWN}faults, POST {OWN}accounts")
 
     # ---------------------------------------------------------------- channels
     async def _socket_opened(self, web: WebSocket) -> None:

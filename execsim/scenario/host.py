@@ -14,9 +14,10 @@ from execsim.core.units import NS_PER_S
 from execsim.exchange import TRADER, ConstantLatency, LatencyModel, SimulatedVenue
 from execsim.exchange.desk import ServedDesk
 from execsim.exchange.publisher import Publisher
-from execsim.ports import Desk, DeskClock, Priority, Runtime
+from execsim.ports import Desk, DeskClock, Priority, RewardTerms, Runtime
 from execsim.runtime.held import HeldRuntime
 from execsim.scenario import model
+from execsim.scenario.accrual import reward_terms
 from execsim.scenario.build import Loaded
 from execsim.scenario.grading import market_grades, schedule_blindness
 from execsim.scenario.stage import endow, set_stage
@@ -73,7 +74,13 @@ class Host:
             self.runtime.release,
             self._wall_ns,
             {market.id: market.info for market in self._loaded.markets},
+            self._rewards(name),
         )
+
+    def _rewards(self, name: str) -> dict[str, RewardTerms]:
+        item, markets = self._scenario.venues.get(name, model.Venue()), self._stage.exchanges[name].instruments
+        where = f"venues.{name}.rewards"
+        return {market: reward_terms(markets, market, terms, where)[1] for market, terms in item.rewards.items()}
 
     def _endow(self, venue: SimulatedVenue) -> None:
         endow(self._scenario, self._loaded, venue)
