@@ -105,7 +105,8 @@ class HttpServer:
             door.command(desk, http.method, http.url.path.removeprefix(OWN), bytes(body), told)
         else:
             headers = dict(http.headers.items())
-            door.ask(desk, Request(http.method, path, headers, bytes(body[: BODY_MAX + 1])), told)
+            peer = http.client.host if http.client is not None else ""
+            door.ask(desk, Request(http.method, path, headers, bytes(body[: BODY_MAX + 1]), peer), told)
         found = await done
         return HttpResponse(found.body, found.status, dict(found.headers))
 

@@ -23,6 +23,7 @@ from execsim.core.events import Depth, Top, Trade, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.limits import LimitRule
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
+from execsim.core.request import RequestKind
 from execsim.core.units import NS_PER_S
 from execsim.ports.record import Diverged as Diverged
 from execsim.ports.record import HostInput as HostInput
@@ -285,6 +286,8 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    peer: str = ""
+    """served requests: the network address it came from, "" in memory"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +301,9 @@ class Response:
 class VenueProfile:
     """How a venue refuses: the texts and codes the simulated exchange answers with. `{name}` fields are filled in.
 
-    Keys of `texts`: post_only_cross, tick, size_min, size_step, notional_min, price_range, balance, duplicate, expired,
-    expiry_min, fok, ioc_no_match, market_closed, unknown_market, rate_limit, order_gone. A missing key uses a neutral
-    text. `retry_after_ns` is what a 429 tells the client to wait at least.
+    Keys of `texts`: post_only_cross, tick, size_min, size_step, notional_min, price_range, balance, allowance, duplicate,
+    expired, expiry_min, fok, ioc_no_match, market_closed, unknown_market, rate_limit, order_gone. A missing key uses a
+    neutral text. `retry_after_ns` is what a 429 tells the client to wait at least.
     """
 
     texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -309,6 +312,8 @@ class VenueProfile:
     """what the venue itself allows everybody (simulated); empty: everything"""
     tiers: Mapping[str, tuple[LimitRule, ...]] = field(default_factory=dict)
     """what it allows besides by the account's tier; the first one is a new account's"""
+    door: tuple[LimitRule, ...] = ()
+    """what a served venue allows one network address, by call (LimitRule.topics), before anybody looks at the request"""
     unmatched: Literal["refuse", "expire"] = "refuse"
     """a FOK order that cannot fill, or an IOC order without a match: refused, or accepted and ended EXPIRED with the text
     of `fok` or `ioc_no_match` as its reason. (An IOC is refused only where `ioc_no_match` has a text.)"""
@@ -452,6 +457,9 @@ class Dialect(Protocol):
     def stream(self, desk: Desk, url: str, sink: FrameSink) -> Served:
         """Push a stream's frames to the sink from now on. Errors: ExecError: no such stream, or not for this client."""
 
+    def account(self, name: str) -> str:
+        """The desk's account that clients call by this name. Errors: ValidationError: no name of this protocol."""
+
     def refuse(self, error: ExecError) -> Response:
         """An error in the words of the protocol: for what a server finds wrong before anybody is asked."""
 
@@ -545,6 +553,30 @@ class Door(Protocol):
         """Let something of a stream leave."""
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a signer may still ask of the venue: tokens left now, and ns until one more would pass (0: now)."""
+
+    left: int
+    wait_ns: int
+    tier: str
+    tolerated: bool
+    """the last request was too much, and passed because the limits are not enforced"""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTerms:
+    """A market's reward configuration: `pool` quote units a UTC day, orders within `spread_max_i` of the midpoint, of at
+    least `size_min_lots` and `age_min_ns` old; `samples_a_day` is how often a day is sampled (a market that lives for five
+    minutes: 5)."""
+
+    pool: int
+    spread_max_i: int
+    size_min_lots: int
+    age_min_ns: int = 0
+    samples_a_day: int = 1_440
+
+
 class Desk(Protocol):
     """One simulated venue as a Dialect sees it. Accounts live as long as the desk and never see each other."""
 
@@ -577,6 +609,30 @@ class Desk(Protocol):
     def open_account(self, account: str) -> None:
         """Make the account if it is new, with the scenario's balances. Errors: AuthenticationError for a name that is
         not allowed or not free."""
+
+    def deposit(self, account: str, asset: str, units: int) -> None:
+        """Money or tokens from outside. Errors: AuthenticationError: never opened; ConfigError for an unknown asset."""
+
+    def approve(self, account: str, asset: str, units: int | None) -> None:
+        """How much of an asset the venue may take from the account from now on; None: everything. Errors: as `deposit`."""
+
+    def balance(self, account: str, asset: str) -> int:
+        """Units the account holds, resting orders' claims included. Errors: AuthenticationError: never opened."""
+
+    def allowances(self, account: str) -> Mapping[str, int]:
+        """asset -> units the venue may still take, of those that have a bound. Errors: AuthenticationError."""
+
+    def admit(self, topic: str, peer: str) -> int:
+        """Count a call of a network address; ns it has to wait. Errors: RateLimitExceeded."""
+
+    def budget(self, account: str, kind: RequestKind) -> Budget | None:
+        """What the limits leave the account for requests of a kind; None where it has none of its own."""
+
+    def rewards(self, market: str) -> RewardTerms | None:
+        """How resting orders in a market are rewarded; None where they are not."""
+
+    def scores(self, account: str, order_id: OrderId) -> bool:
+        """Whether an order would count if its market's rewards were sampled now."""
 
     def adapter(self, account: str) -> VenueAdapter:
         """The account's door; latency, limits and faults are behind it. Errors: AuthenticationError: never opened."""

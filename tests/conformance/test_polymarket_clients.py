@@ -389,7 +389,7 @@ def test_the_pages_examples_run(served: Served, number: int) -> None:
 
 def test_the_pages_curls_run(served: Served) -> None:
     lines = re.findall(r"^curl -s (?:-X (POST) )?http://127.0.0.1:4720(\S+)(?: -d '(.*)')?$", PAGE, flags=re.MULTILINE)
-    assert len(lines) == 5
+    assert len(lines) == 6
     for method, path, body in lines:
         status, answer = served.ask(method or "GET", path, body.encode() or None)
         assert status == 200, answer
