@@ -21,6 +21,7 @@ from execsim_polymarket.fills import Market
 from execsim_polymarket.order_news import OrderNews
 from execsim_polymarket.session import AskOrder, AskOrders, AskTrades, Emit, Note, Ticket, UserAction, UserSession
 from execsim_polymarket.signing import USER_CHANNEL
+from execsim_polymarket.wire.trading import OpenOrder
 
 if TYPE_CHECKING:
     from execsim_polymarket.client import PolymarketVenue
@@ -83,6 +84,10 @@ class AccountStream:
     def cancelled_besides(self, venue_order_id: str) -> None:
         """Cancelled by a call that named no orders: the engine hears of it as of any cancel of the venue."""
         self._all(self.session.cancelled(venue_order_id, self._runtime.now_ns()))
+
+    def told(self, venue_order_id: str, row: OpenOrder) -> None:
+        """What the venue said of an order when it was asked."""
+        self._all(self.session.told_order(venue_order_id, row, self._runtime.now_ns()))
 
     # actions
 

@@ -75,3 +75,10 @@ def final_lots(order: Order, post: PostOrder, answer: OrderAnswer) -> int | None
     if got == "":
         return None
     return order.instrument.grid.lots(got, Rounding.FLOOR)
+
+
+def is_whole(order: Order, answer: OrderAnswer) -> bool:
+    """Whether a BUY of shares got all of them at once."""
+    got = answer.taking_amount
+    lots = 0 if got == "" else order.instrument.grid.lots(got, Rounding.FLOOR)
+    return answer.status == "matched" and lots >= (order.size_lots or 0)
