@@ -52,7 +52,7 @@ from execsim_polymarket.fills import Market, fills_of
 from execsim_polymarket.limits import TRAITS
 from execsim_polymarket.listing import Listed, condition_of, listed
 from execsim_polymarket.market_stream import MarketStream
-from execsim_polymarket.reports import ALIVE, final_lots, is_whole, own_of, report_of
+from execsim_polymarket.reports import ALIVE, final_lots, is_spent, is_whole, own_of, report_of
 from execsim_polymarket.session import Ticket
 from execsim_polymarket.signing import Identity
 from execsim_polymarket.wire.markets import CLOB_MARKET
@@ -326,8 +326,7 @@ class PolymarketVenue:
         if answer.order_id.lower() != name:
             what = f"the order is called {answer.order_id[:80]}, and its hash is {name}"
             return self._failed(order, made, InvalidResponse(VENUE, "order_id", what))
-        self._listening().answered(name, final_lots(order, made.post, answer))
-        self._listening().news.answered(order.id)
+        self._listening().answered(made.ticket, final_lots(order, made.post, answer), is_spent(made.post, answer))
         if rest_is_cancelled(order) and not is_whole(order, answer):
             self._cancel_rest(made.ticket)
         return OrderAck(order.id, name, self._runtime.now_ns())
@@ -339,8 +338,7 @@ class PolymarketVenue:
         if rest_is_cancelled(order) and (key == "duplicate" or error.reached is Reached.UNKNOWN):
             self._cancel_rest(made.ticket)
         if key == "duplicate":
-            self._listening().answered(name, None)
-            self._listening().news.answered(order.id)
+            self._listening().answered(made.ticket)
             return OrderAck(order.id, name, self._runtime.now_ns())
         if key == "tick":
             self.refresh_soon(self.by_name[order.market])

@@ -26,7 +26,7 @@ from execsim.core.events import FillSettled, OrderAcked, OrderFilled, OrderGone,
 from execsim.core.instrument import Outcome
 from execsim.core.order import Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
 from execsim.core.units import NS_PER_S
-from execsim.ports import VenueConfig
+from execsim.ports import Request, Response, VenueConfig
 from execsim.runtime import VirtualRuntime
 from execsim_polymarket.client import PolymarketVenue
 from execsim_polymarket.draft import draft, salt_of
@@ -642,3 +642,40 @@ def test_one_that_was_filled_at_once_has_no_rest() -> None:
         assert not [r for r in w.server.requests if r.method == "DELETE"]
 
     play(script)
+
+
+class Slow(ScriptedVenue):
+    """The channel tells of the fills of an order before its POST is answered, `wait_ns` later."""
+
+    wait_ns = 0
+
+    async def request(self, request: Request) -> Response:
+        response = await super().request(request)
+        if (request.method, request.path) == ("POST", "/order"):
+            (name,) = self.orders
+            for size, trade in (("4", "t-1"), ("6", "t-2")):
+                self.fill(name, size, trade, maker=False)
+            await self.runtime.sleep(self.wait_ns)
+            answer = json.loads(response.body)
+            return said(200, answer | {"status": "matched", "makingAmount": "5.2", "takingAmount": "10"})
+        return response
+
+
+@pytest.mark.parametrize(("wait_ms", "done"), [(1, True), (1_000, False)])
+def test_money_spent_before_the_answer_is_a_filled_order(wait_ms: int, done: bool) -> None:
+    """Unless its fills had been told by then, as parts: an answer may be slow, and a fill does not wait for it."""
+    world = World()
+    world.server = Slow(world.runtime)
+    world.server.wait_ns = wait_ms * S // 1_000
+    world.venue = world.adapter()
+
+    async def main() -> None:
+        await world.venue.start()
+        world.venue.events(world.events.append)
+        await world.venue.place_order(world.order(tif=TimeInForce.FOK, size_lots=None, quote_amount=5_200_000))
+        await world.runtime.sleep(S)
+        await world.venue.aclose()
+
+    world.runtime.run(main=main())
+    assert [(event.fill.lots // SHARE, event.done) for event in world.told(OrderFilled)] == [(4, False), (6, done)]
+    assert len(world.told(OrderGone)) == (not done)
