@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from venue_session import Wire
 from worlds import MS, START_NS, VENUE_NAME, Tape, World
 
 from execsim.core.instrument import Asset, Instrument
@@ -108,6 +109,7 @@ class NativeWorld(Served):
     """What venue_suite wants: one trader's engine and adapter."""
 
     exact: bool
+    wire = Wire()
 
     def _one_trader(self, transport: Transport, **extra: Any) -> None:
         self.transport = transport
