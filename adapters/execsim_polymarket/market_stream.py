@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from execsim.core.errors import ExecError
 from execsim.core.events import MarketResolved, TickChanged, VenueEvent
@@ -15,12 +15,10 @@ from execsim.ports import MarketSink, Runtime, Timer, Transport
 from execsim_polymarket.books import LiveBook, Mismatch
 from execsim_polymarket.channel import Channel
 from execsim_polymarket.entry import Terms
+from execsim_polymarket.listing import Listed
 from execsim_polymarket.market_session import Data, MarketAction, MarketSession, Stale
 from execsim_polymarket.session import Emit, Note
 from execsim_polymarket.wire.channels import MarketMessage
-
-if TYPE_CHECKING:
-    from execsim_polymarket.client import PolymarketVenue
 
 log = logging.getLogger("execsim.polymarket")
 
@@ -42,11 +40,19 @@ class _Doubt:
     """the next request, while it is set for later"""
 
 
+class Markets(Protocol):
+    """What is listed, and who reads its terms again: the adapter that trades, or the one that only watches."""
+
+    by_condition: dict[str, Listed]
+
+    def refresh_soon(self, item: Listed) -> None: ...
+
+
 class MarketStream:
     """All markets of a venue on one socket."""
 
     def __init__(
-        self, venue: PolymarketVenue, runtime: Runtime, transport: Transport, sink: MarketSink,
+        self, venue: Markets, runtime: Runtime, transport: Transport, sink: MarketSink,
         hear: Callable[[VenueEvent], None],
     ) -> None:  # fmt: skip
         self._venue = venue

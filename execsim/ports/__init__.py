@@ -7,6 +7,7 @@ BookView      the strategy's own books
 Journal       the append-only record
 Transport     request -> answer, stream -> frames: what lets an adapter run over sockets, in memory or from a recording
 LiveVenue     a venue behind a Transport: a VenueAdapter that connects, brings market data (`MarketSink`) and is closed
+MarketSource  a venue's public market data alone
 Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`)
 
 Everything is imported from here; `runtime` (time and tasks) and `record` (journal, session log) have files of their own.
@@ -368,6 +369,8 @@ class LiveDoor:
     )
     """record these markets' data, a line of text a call, until cancelled; the venue's first importer reads the lines. Each
     start of a recording says so in its lines: what comes after it is a gap away from what stood before"""
+    data: Callable[[VenueConfig, Transport, Runtime], MarketSource] | None = None
+    """its public market data, for who asks for nothing else: `execsim run --paper`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +427,22 @@ class LiveVenue(VenueAdapter, Protocol):
 
     async def aclose(self) -> None:
         """Stop listening; orders stay as they are."""
+
+
+class MarketSource(Protocol):
+    """The public market data of a venue behind a transport: no account, no login, nothing that orders."""
+
+    async def start(self) -> None:
+        """Read what the markets are. Errors: NetworkError, VenueError, ConfigError (no such market there)."""
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Every market that was asked for, by the engine's name."""
+
+    def feed(self, sink: MarketSink) -> Task:
+        """As `LiveVenue.feed`."""
+
+    async def aclose(self) -> None:
+        """Stop listening."""
 
 
 FrameSink = Callable[[bytes], None]
