@@ -54,6 +54,9 @@ class NativeDialect:
     def refuse(self, error: ExecError) -> Response:
         return wire.refusal(error)
 
+    def is_free(self, request: Request) -> bool:
+        return False  # whoever asks anything is counted
+
     def stream(self, desk: Desk, url: str, sink: FrameSink) -> NativeStream:
         """`orders?account=NAME` or `markets?account=NAME&market=ID`."""
         channel, _, query = url.partition("?")
@@ -106,7 +109,7 @@ async def _hello(desk: Desk, account: str, asked: wire.Nothing) -> wire.Welcome:
 
 async def _go(desk: Desk, account: str, asked: wire.Nothing) -> Any:
     desk.adapter(account)
-    desk.go()
+    desk.hours.go()
     return desk.clock()
 
 

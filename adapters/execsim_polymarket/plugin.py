@@ -18,6 +18,7 @@ from execsim.ports import (
     Finding,
     LiveDoor,
     LiveVenue,
+    MarketSource,
     Runtime,
     Transport,
     VenueConfig,
@@ -122,6 +123,13 @@ async def record(
     await recorder.record(markets, transport, runtime, write)
 
 
+def data(config: VenueConfig, transport: Transport, runtime: Runtime) -> MarketSource:
+    """`LiveDoor.data`. Errors: ConfigError."""
+    with _extra():
+        from execsim_polymarket.watcher import PolymarketData
+    return PolymarketData(config, transport, runtime)
+
+
 @contextmanager
 def _extra() -> Iterator[None]:
     try:
@@ -132,5 +140,5 @@ def _extra() -> Iterator[None]:
 
 VENUE: Final = VenuePlugin(
     VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, dialect=_dialect, connect=connect,
-    live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine, record),
+    live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine, record, data),
 )  # fmt: skip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +52,7 @@ def command(
 
     from execsim.exchange.server import LinesServer, bind
     from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
-    from execsim.runtime import WallRuntime
+    from execsim.runtime import HostedRuntime, Pacer
     from execsim.scenario.build import load_data
     from execsim.scenario.host import Host, Server
 
@@ -61,37 +61,37 @@ def command(
     warm_up()
     spoken = factory()
     loaded = load_data(checked, path.parent)
-    runtime = WallRuntime(checked.seed, loaded.start_ns, speed)
-    stage = Host(
-        checked, loaded, runtime, path.parent, speed=speed, held=hold, latency=latency, wall_ns=time.time_ns
-    )  # fmt: skip
+
+    def ended() -> None:
+        say("the market's data has ended; still answering, Ctrl-C stops")
+
+    pacer = Pacer(HostedRuntime(checked.seed, loaded.start_ns), speed)
+    stage = Host(checked, loaded, pacer, path.parent, spoken, latency=latency, ended=ended)
     server: Server
     if spoken.framing == "http":
         desk = _one_desk(dialect, stage.desks)
         make = _http_server()
         listening = bind(host, port)
-        server = make(stage.runtime, spoken, desk, listening)
+        server = make(stage.door, spoken, desk, listening)
     else:
         listening = bind(host, port)
-        server = LinesServer(stage.runtime, spoken, stage.desks, listening)
+        server = LinesServer(stage.door, spoken, stage.desks, listening)
     address = ":".join(map(str, listening.getsockname()[:2]))
     if spoken.framing == "http":
         address = f"http://{address}"
 
-    def ready() -> None:
+    def start() -> None:
+        pacer.begin(moving=not hold)
         print(f"execsim: serving {dialect} on {address}", file=sys.stderr, flush=True)
         if hold:
             say("the market waits for a client to say go")
-
-    def ended() -> None:
-        say("the market's data has ended; still answering, Ctrl-C stops")
 
     # as Ctrl-C: asyncio's own way of ending a run
     # a shell starts what it puts in the background with SIGINT ignored: nothing would ever stop it
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        runtime.run(main=stage.run(server, ready, ended))
+        asyncio.run(stage.run(server, start))
     except KeyboardInterrupt:
         say("stopped")
 

@@ -26,6 +26,7 @@ from execsim.ports import (
     DeskClock,
     EventSink,
     FaultState,
+    Hours,
     MarketSink,
     MarketState,
     OrderRecord,
@@ -50,6 +51,34 @@ def _described(instrument: Instrument) -> MarketInfo:
     )  # fmt: skip
 
 
+class RunHours:
+    """`ports.Hours` of an exchange nobody hosts."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def wall_ns(self) -> int:
+        return self._runtime.now_ns()
+
+    def wall_at(self, at_ns: int) -> int:
+        return at_ns
+
+    def go(self) -> None:
+        """It moves."""
+
+    def hold(self) -> None:
+        raise self._refused()
+
+    def pace(self, speed: int) -> None:
+        raise self._refused()
+
+    def step(self, to_ns: int, then: Callable[[], None]) -> None:
+        raise self._refused()
+
+    def _refused(self) -> ConfigError:
+        return ConfigError("the time of this exchange is that of its run", "only `execsim serve` can hold it")
+
+
 class _Seat:
     """An account: its door, and who hears its events."""
 
@@ -66,8 +95,8 @@ class _Seat:
 class ServedDesk:
     """`endow` gives a new account what it starts with; `latency` is the way of each account to the venue and back.
 
-    `clock` and `go` are the host's: it knows when the data ends and whether time is held. `wall_ns` is the clock of those
-    who connect, the exchange's own if not given; `infos` what the data say of the markets.
+    `clock` and `hours` are the host's: it knows when the data ends, and time is in its hands. `infos`: what the data say of
+    the markets.
     """
 
     def __init__(
@@ -77,8 +106,7 @@ class ServedDesk:
         latency: LatencyModel,
         endow: Callable[[SimulatedVenue], None],
         clock: Callable[[], DeskClock],
-        go: Callable[[], None] = lambda: None,
-        wall_ns: Callable[[], int] | None = None,
+        hours: Hours | None = None,
         infos: Mapping[str, MarketInfo] | None = None,
         rewards: Mapping[str, RewardTerms] | None = None,
     ) -> None:
@@ -87,8 +115,7 @@ class ServedDesk:
         self._latency = latency
         self._endow = endow
         self._clock = clock
-        self._go = go
-        self._wall_ns = wall_ns or exchange.runtime.now_ns
+        self._hours = hours or RunHours(exchange.runtime)
         self._infos = dict(infos or {})
         self._rewards = dict(rewards or {})
         self._asked_ns = 0
@@ -106,14 +133,12 @@ class ServedDesk:
     def runtime(self) -> Runtime:
         return self.exchange.runtime
 
-    def wall_ns(self) -> int:
-        return self._wall_ns()
+    @property
+    def hours(self) -> Hours:
+        return self._hours
 
     def clock(self) -> DeskClock:
         return self._clock()
-
-    def go(self) -> None:
-        self._go()
 
     def instruments(self) -> Mapping[str, Instrument]:
         return self.exchange.instruments
@@ -157,7 +182,7 @@ class ServedDesk:
         return name
 
     def admit(self, topic: str, peer: str) -> int:
-        self._asked_ns = max(self._asked_ns, self.wall_ns())  # a wall clock may be set back, a count may not
+        self._asked_ns = max(self._asked_ns, self.hours.wall_ns())  # a wall clock may be set back, a count may not
         verdict = self.exchange.door.ask(RequestKind.QUERY, self._asked_ns, ip=peer, topic=topic)
         if verdict.error is not None:
             raise verdict.error

@@ -1,7 +1,7 @@
 """The append-only record of a run, in SQLite or as its digest only; and of a session in wall time, to be replayed."""
 
 from execsim.journal.canonical import canonical_json, digest_of
-from execsim.journal.carry import carry, recorded
+from execsim.journal.carry import carry, note_of, recorded
 from execsim.journal.digest import HashJournal
 from execsim.journal.reader import discard, opened, read
 from execsim.journal.replay import ENDED, ReplayJournal
@@ -23,6 +23,7 @@ __all__ = [
     "carry",
     "digest_of",
     "discard",
+    "note_of",
     "opened",
     "read",
     "recorded",

@@ -7,6 +7,7 @@ BookView      the strategy's own books
 Journal       the append-only record
 Transport     request -> answer, stream -> frames: what lets an adapter run over sockets, in memory or from a recording
 LiveVenue     a venue behind a Transport: a VenueAdapter that connects, brings market data (`MarketSink`) and is closed
+MarketSource  a venue's public market data alone
 Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`)
 
 Everything is imported from here; `runtime` (time and tasks) and `record` (journal, session log) have files of their own.
@@ -26,7 +27,9 @@ from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderR
 from execsim.core.request import RequestKind
 from execsim.core.units import NS_PER_S
 from execsim.ports.record import Diverged as Diverged
+from execsim.ports.record import HostInput as HostInput
 from execsim.ports.record import Input as Input
+from execsim.ports.record import InputLog as InputLog
 from execsim.ports.record import Journal as Journal
 from execsim.ports.record import JournalRow as JournalRow
 from execsim.ports.record import OrderArchive as OrderArchive
@@ -366,6 +369,8 @@ class LiveDoor:
     )
     """record these markets' data, a line of text a call, until cancelled; the venue's first importer reads the lines. Each
     start of a recording says so in its lines: what comes after it is a gap away from what stood before"""
+    data: Callable[[VenueConfig, Transport, Runtime], MarketSource] | None = None
+    """its public market data, for who asks for nothing else: `execsim run --paper`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -424,6 +429,22 @@ class LiveVenue(VenueAdapter, Protocol):
         """Stop listening; orders stay as they are."""
 
 
+class MarketSource(Protocol):
+    """The public market data of a venue behind a transport: no account, no login, nothing that orders."""
+
+    async def start(self) -> None:
+        """Read what the markets are. Errors: NetworkError, VenueError, ConfigError (no such market there)."""
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Every market that was asked for, by the engine's name."""
+
+    def feed(self, sink: MarketSink) -> Task:
+        """As `LiveVenue.feed`."""
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+
+
 FrameSink = Callable[[bytes], None]
 
 
@@ -460,6 +481,9 @@ class Dialect(Protocol):
 
     def refuse(self, error: ExecError) -> Response:
         """An error in the words of the protocol: for what a server finds wrong before anybody is asked."""
+
+    def is_free(self, request: Request) -> bool:
+        """Whether answering it changes nothing at all: no order or account, no limit that counts it, no random stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,6 +531,47 @@ class OrderRecord:
     delayed: bool
 
 
+class Hours(Protocol):
+    """The time of a served exchange, in the hands of its host. Where nobody hosts it (a test, a run) its time is that of the
+    run, which is also its clients', and cannot be held."""
+
+    def wall_ns(self) -> int:
+        """The time by the clocks of those who connect: real time where they are other processes, else that of the run."""
+
+    def wall_at(self, at_ns: int) -> int:
+        """What time that was, or will be, when the exchange's was `at_ns`; to them events stay in order whatever befalls its
+        clock."""
+
+    def go(self) -> None:
+        """Let the market move, if it is held."""
+
+    def hold(self) -> None:
+        """Let its time stand still. Errors: ConfigError."""
+
+    def pace(self, speed: int) -> None:
+        """How many times faster than the wall's its time passes, from now on. Errors: ConfigError."""
+
+    def step(self, to_ns: int, then: Callable[[], None]) -> None:
+        """Move a held market up to an instant, and call `then` when everything of it has happened. Errors: ConfigError."""
+
+
+class Door(Protocol):
+    """How what a server hears gets to the exchange, and how what the exchange says gets out. Answers and frames leave in the
+    order in which they were made."""
+
+    def ask(self, desk: Desk, request: Request, told: Callable[[Response], None]) -> None:
+        """Let the dialect answer; `told` hears it when it may leave."""
+
+    def command(self, desk: Desk, method: str, name: str, body: bytes, told: Callable[[Response], None]) -> None:
+        """Something for the host itself (/_execsim/)."""
+
+    def enter(self, fn: Callable[[], None]) -> None:
+        """Call fn at the exchange's present time: streams are opened, heard and closed so."""
+
+    def out(self, tell: Callable[[bytes], None], frame: bytes) -> None:
+        """Let something of a stream leave."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What a signer may still ask of the venue: tokens left now, and ns until one more would pass (0: now)."""
@@ -541,8 +606,9 @@ class Desk(Protocol):
     def runtime(self) -> Runtime:
         """The exchange's: what a dialect does by itself (timers, several requests at once) runs on it."""
 
-    def wall_ns(self) -> int:
-        """The time by the clocks of those who connect: real time where they are other processes, else that of the run."""
+    @property
+    def hours(self) -> Hours:
+        """How the exchange's time passes, and what time it is to those who connect."""
 
     def info(self, market: str) -> MarketInfo:
         """What the data say of a market: title, token ids. Errors: ConfigError for an unknown market."""
@@ -556,9 +622,6 @@ class Desk(Protocol):
         """How the venue refuses, in its own words."""
 
     def clock(self) -> DeskClock: ...
-
-    def go(self) -> None:
-        """Let the market move, if it was held until somebody is ready."""
 
     def instruments(self) -> Mapping[str, Instrument]: ...
 

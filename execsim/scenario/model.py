@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, Tag, ValidationError, model_validator
 
 from execsim.core.errors import ConfigError
+from execsim.core.units import NS_PER_MS
 from execsim.scenario.agents import AgentsSection
 from execsim.scenario.calls import Calls
 from execsim.scenario.latency import Latencies, anchored_latencies, replace_legs
@@ -194,6 +195,21 @@ class Strategy(Section):
         return self
 
 
+class Paper(Section):
+    """How `--paper` plays the venue's side (docs/paper.md)."""
+
+    hold_ms: Number = Field(
+        Decimal(500),
+        ge=0,
+        le=5_000,
+        description="how far the simulated exchange is behind live data: rows have so long",
+    )
+
+    @property
+    def hold_ns(self) -> int:
+        return int(self.hold_ms * NS_PER_MS)
+
+
 class Journal(Section):
     mode: Literal["full", "batched", "off"] = "batched"
 
@@ -217,6 +233,7 @@ class Scenario(Section):
     risk: Risk = Risk()
     strategy: Strategy
     journal: Journal = Journal()
+    paper: Paper = Paper()
     notes: list[str] = Field([], description="assumptions a reader of the results must know")
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 import pytest
 
 from execsim.core.errors import ExecError
+from execsim.exchange.door import OpenDoor
 from execsim.exchange.http_server import HttpServer
 from execsim.exchange.server import bind
 from execsim.ports import Desk, Request, Response, Runtime
@@ -51,7 +52,8 @@ def serve(scene: Callable[[int], None]) -> None:
     """Run a client (in a thread of its own) against the server."""
     runtime = WallRuntime(7)
     listening = bind("127.0.0.1", 0)
-    server = HttpServer(runtime, Echo(runtime), cast(Desk, None), listening, head_s=HEAD_S, body_s=BODY_S)
+    echo = Echo(runtime)
+    server = HttpServer(OpenDoor(runtime, echo), echo, cast(Desk, None), listening, head_s=HEAD_S, body_s=BODY_S)
     port = listening.getsockname()[1]
 
     async def main() -> None:
