@@ -118,8 +118,11 @@ class PolymarketDialect:
 
 
 async def _admit(house: House, endpoint: Endpoint, peer: str) -> None:
-    """Wait at the door if the address asks too much. Errors: RateLimitExceeded."""
-    wait_ns = house.desk.admit(TOPICS[endpoint], peer)
+    """Wait at the door if the address asks too much. Errors: RateLimitExceeded.
+
+    Public and private calls are counted apart: a run performed again from its log has only those that change something
+    (`is_free`), and has to refuse the same ones."""
+    wait_ns = house.desk.admit(TOPICS[endpoint], f"{peer} data" if endpoint in public.HANDLERS else peer)
     if not wait_ns:
         return
     if not house.desk.clock().moving:  # where time stands still, nobody can wait
