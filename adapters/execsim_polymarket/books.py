@@ -53,6 +53,11 @@ class LiveBook:
         self._trades: OrderedDict[tuple[str, int, int], str] = OrderedDict()
         self._dark = False
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the sink was told that nothing is known."""
+        return self._dark
+
     def lose(self, now_ns: int) -> None:
         """Nothing is known from here on. No effect when that is so already."""
         self._book.known = False

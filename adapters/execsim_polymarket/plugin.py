@@ -28,7 +28,7 @@ from execsim.ports import (
 from execsim_polymarket.archive import PolymarketFrames
 from execsim_polymarket.hosts import REST, VARIABLES, WS
 from execsim_polymarket.instruments import VENUE_ID, instrument
-from execsim_polymarket.limits import LIMITS, TIERS, TRAITS
+from execsim_polymarket.limits import DOOR, LIMITS, TIERS, TRAITS
 from execsim_polymarket.pmxt import PmxtV2
 
 TEXTS: Final = {
@@ -47,6 +47,8 @@ TEXTS: Final = {
         "not enough balance / allowance: the balance is not enough -> "
         "balance: {free}, sum of matched orders: 0, order amount (inc. fees): {needed}",
     ),
+    # [?] what follows `the allowance is not enough` is not published (polymarket.md section 5.5)
+    "allowance": ("400", "not enough balance / allowance: the allowance is not enough"),
     "duplicate": ("400", "order {order_id} is invalid. Duplicated."),
     "expired": ("400", "invalid expiration"),
     "expiry_min": ("400", "invalid expiration"),
@@ -65,6 +67,7 @@ PROFILE: Final = VenueProfile(
     texts=TEXTS,
     limits=LIMITS,
     tiers=TIERS,
+    door=DOOR,
     client_per_s="10",  # the preset of the gateway this project replaces
     client_burst=20,
     gtd_early_ns=60 * NS_PER_S,  # the venue drops a GTD order 60 s before its stated time

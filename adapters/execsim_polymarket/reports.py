@@ -18,6 +18,7 @@ from execsim.core.order import (
     TimeInForce,
 )
 from execsim.core.units import NS_PER_S, Rounding
+from execsim_polymarket.amounts import SIZE_STEP, UNIT
 from execsim_polymarket.listing import Listed
 from execsim_polymarket.wire.trading import OpenOrder, OrderAnswer, PostOrder, TradeRecord
 from execsim_polymarket.wire.values import amount
@@ -75,3 +76,17 @@ def final_lots(order: Order, post: PostOrder, answer: OrderAnswer) -> int | None
     if got == "":
         return None
     return order.instrument.grid.lots(got, Rounding.FLOOR)
+
+
+def is_whole(order: Order, answer: OrderAnswer) -> bool:
+    """Whether a BUY of shares got all of them at once."""
+    got = answer.taking_amount
+    lots = 0 if got == "" else order.instrument.grid.lots(got, Rounding.FLOOR)
+    return answer.status == "matched" and lots >= (order.size_lots or 0)
+
+
+def is_spent(post: PostOrder, answer: OrderAnswer) -> bool:
+    """Whether a FOK or FAK BUY spent all its pUSD, but for less than the venue's smallest size costs."""
+    if not post.immediate or post.order.side is not Side.BUY or answer.making_amount == "":
+        return False
+    return post.order.maker_amount - int(answer.making_amount * UNIT) < SIZE_STEP

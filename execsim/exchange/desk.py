@@ -10,6 +10,7 @@ from execsim.core.errors import AuthenticationError, ConfigError
 from execsim.core.events import Depth, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.order import OrderId, VenueId
+from execsim.core.request import RequestKind
 from execsim.core.units import plain
 from execsim.exchange.account import Ledger
 from execsim.exchange.exchange import Exchange
@@ -17,15 +18,19 @@ from execsim.exchange.faults import PACKS
 from execsim.exchange.faults.build import build_pack
 from execsim.exchange.latency import LatencyModel
 from execsim.exchange.publisher import Publisher
+from execsim.exchange.rewards import Resting, counts, midpoint_doubled
 from execsim.exchange.venue import SimulatedVenue
 from execsim.ports import (
+    Budget,
     Closing,
     DeskClock,
     EventSink,
     FaultState,
+    Hours,
     MarketSink,
     MarketState,
     OrderRecord,
+    RewardTerms,
     Runtime,
     VenueProfile,
 )
@@ -46,6 +51,34 @@ def _described(instrument: Instrument) -> MarketInfo:
     )  # fmt: skip
 
 
+class RunHours:
+    """`ports.Hours` of an exchange nobody hosts."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def wall_ns(self) -> int:
+        return self._runtime.now_ns()
+
+    def wall_at(self, at_ns: int) -> int:
+        return at_ns
+
+    def go(self) -> None:
+        """It moves."""
+
+    def hold(self) -> None:
+        raise self._refused()
+
+    def pace(self, speed: int) -> None:
+        raise self._refused()
+
+    def step(self, to_ns: int, then: Callable[[], None]) -> None:
+        raise self._refused()
+
+    def _refused(self) -> ConfigError:
+        return ConfigError("the time of this exchange is that of its run", "only `execsim serve` can hold it")
+
+
 class _Seat:
     """An account: its door, and who hears its events."""
 
@@ -62,8 +95,8 @@ class _Seat:
 class ServedDesk:
     """`endow` gives a new account what it starts with; `latency` is the way of each account to the venue and back.
 
-    `clock` and `go` are the host's: it knows when the data ends and whether time is held. `wall_ns` is the clock of those
-    who connect, the exchange's own if not given; `infos` what the data say of the markets.
+    `clock` and `hours` are the host's: it knows when the data ends, and time is in its hands. `infos`: what the data say of
+    the markets.
     """
 
     def __init__(
@@ -73,18 +106,19 @@ class ServedDesk:
         latency: LatencyModel,
         endow: Callable[[SimulatedVenue], None],
         clock: Callable[[], DeskClock],
-        go: Callable[[], None] = lambda: None,
-        wall_ns: Callable[[], int] | None = None,
+        hours: Hours | None = None,
         infos: Mapping[str, MarketInfo] | None = None,
+        rewards: Mapping[str, RewardTerms] | None = None,
     ) -> None:
         self.exchange = exchange
         self._publisher = publisher
         self._latency = latency
         self._endow = endow
         self._clock = clock
-        self._go = go
-        self._wall_ns = wall_ns or exchange.runtime.now_ns
+        self._hours = hours or RunHours(exchange.runtime)
         self._infos = dict(infos or {})
+        self._rewards = dict(rewards or {})
+        self._asked_ns = 0
         self._seats: dict[str, _Seat] = {}
 
     @property
@@ -99,14 +133,12 @@ class ServedDesk:
     def runtime(self) -> Runtime:
         return self.exchange.runtime
 
-    def wall_ns(self) -> int:
-        return self._wall_ns()
+    @property
+    def hours(self) -> Hours:
+        return self._hours
 
     def clock(self) -> DeskClock:
         return self._clock()
-
-    def go(self) -> None:
-        self._go()
 
     def instruments(self) -> Mapping[str, Instrument]:
         return self.exchange.instruments
@@ -126,6 +158,58 @@ class ServedDesk:
         venue = SimulatedVenue(self.exchange, self._latency, account)
         self._endow(venue)
         self._seats[account] = _Seat(venue)
+
+    def deposit(self, account: str, asset: str, units: int) -> None:
+        self._seat(account).venue.deposit(self._asset(asset), units)
+
+    def approve(self, account: str, asset: str, units: int | None) -> None:
+        allowed = self._seat(account).venue.held.allowed
+        allowed.pop(self._asset(asset), None)
+        if units is not None:
+            allowed[asset] = units
+
+    def balance(self, account: str, asset: str) -> int:
+        return self._seat(account).venue.held.balances[asset]
+
+    def allowances(self, account: str) -> Mapping[str, int]:
+        return {name: max(0, units) for name, units in self._seat(account).venue.held.allowed.items()}
+
+    def _asset(self, name: str) -> str:
+        instruments = self.exchange.instruments.values()
+        known = {asset.name for one in instruments for asset in (one.quote, one.base, one.complement) if asset}
+        if name not in known:
+            raise ConfigError(f"{self.venue_id} has no asset {name[:64]!r}", f"it has: {', '.join(sorted(known)[:20])}")
+        return name
+
+    def admit(self, topic: str, peer: str) -> int:
+        self._asked_ns = max(self._asked_ns, self.hours.wall_ns())  # a wall clock may be set back, a count may not
+        verdict = self.exchange.door.ask(RequestKind.QUERY, self._asked_ns, ip=peer, topic=topic)
+        if verdict.error is not None:
+            raise verdict.error
+        return verdict.delay_ns
+
+    def budget(self, account: str, kind: RequestKind) -> Budget | None:
+        return self.exchange.limits.budget(kind, self.runtime.now_ns(), account)
+
+    def rewards(self, market: str) -> RewardTerms | None:
+        self._known(market)
+        return self._rewards.get(market)
+
+    def scores(self, account: str, order_id: OrderId) -> bool:
+        order = self.exchange.entry.find(account, order_id)
+        terms = None if order is None else self._rewards.get(order.instrument.market)
+        if order is None or terms is None or not order.is_open or order.delayed or order.book_price_i is None:
+            return False
+        seen = self.exchange.seen(account, order.instrument.market)
+        if seen is None:
+            return False
+        mine = [
+            Resting(one.side_sign, one.book_price_i, one.left_lots, self.runtime.now_ns() - one.booked_ns)
+            for one in self.exchange.entry.open.values()
+            if one.account == account and one.market == order.market and one.book_price_i and not one.delayed
+        ]
+        this = Resting(order.side_sign, order.book_price_i, order.left_lots, self.runtime.now_ns() - order.booked_ns)
+        return counts(terms, order.instrument.one_i, this, mine, midpoint_doubled(terms, *seen))
 
     def adapter(self, account: str) -> SimulatedVenue:
         return self._seat(account).venue

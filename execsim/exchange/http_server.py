@@ -1,24 +1,18 @@
 """A dialect of REST and WebSocket behind HTTP: starlette's messages, uvicorn's sockets. Needs the extra `serve`.
 
-Every request is a task of the exchange's runtime, as with JSON lines (server.py). Paths are the venue's own, but for
-/_execsim/, which is the host's: the clock and the fault packs.
-
-    GET  /_execsim/clock                     the desk's clock, and the clients'
-    POST /_execsim/clock   {"go": true}      let a held market move
-    GET  /_execsim/faults                    every pack, whether it is at work
-    POST /_execsim/faults  {"pack": "outage", "on": true, "params": {}}
+Requests go through a door (`ports.Door`), as with JSON lines (server.py). Paths are the venue's own, but for /_execsim/,
+which is the host's (command.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import asdict
-from typing import Any, Final
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
 
 import uvicorn
 from starlette.requests import ClientDisconnect
@@ -28,7 +22,9 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
 
 from execsim.core.errors import ConfigError, ExecError
-from execsim.ports import Desk, Dialect, Request, Response, Runtime, Served
+from execsim.exchange.command import JSON, OWN
+from execsim.exchange.http_protocol import HEAD_S, patient
+from execsim.ports import Desk, Dialect, Door, Request, Response, Served
 
 log = logging.getLogger("execsim.serve")
 
@@ -44,22 +40,28 @@ SILENT_S: Final = 20.0
 """A client whose machine died is found out by two pings of this distance, in seconds."""
 IDLE_S: Final = 75
 """How long an idle connection is kept, in seconds."""
+BODY_S: Final = 20.0
+"""How long the body of a request may take, in seconds; then it is answered 408."""
 GRACE_S: Final = 1
 """How long open requests may take at the end, in seconds."""
-OWN: Final = "/_execsim/"
 
 
 class HttpServer:
     """One desk's dialect. The socket is bound by who makes the server (server.bind)."""
 
-    def __init__(self, runtime: Runtime, dialect: Dialect, desk: Desk, listening: socket.socket) -> None:
-        self._runtime = runtime
+    def __init__(
+        self, door: Door, dialect: Dialect, desk: Desk, listening: socket.socket, *, head_s: float = HEAD_S,
+        body_s: float = BODY_S,
+    ) -> None:  # fmt: skip
+        self._door = door
         self._dialect = dialect
         self._desk = desk
         self._socket = listening
+        self._body_s = body_s
         self._server = _Uvicorn(
             uvicorn.Config(
-                self._app, interface="asgi3", http="h11", ws="websockets-sansio", lifespan="off", log_config=None,
+                self._app, interface="asgi3", http=patient(head_s), ws="websockets-sansio", lifespan="off", log_config=None,
+                log_level="error",  # bytes that are no request are their sender's affair: he could fill the log with them
                 access_log=False, server_header=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=GRACE_S,
                 limit_concurrency=BUSY_MAX, ws_max_size=FRAME_BYTES_MAX, ws_ping_interval=SILENT_S,
                 ws_ping_timeout=SILENT_S, ws_per_message_deflate=False,
@@ -69,7 +71,7 @@ class HttpServer:
         self._channels: set[Channel] = set()
 
     async def start(self) -> None:
-        """Accept clients from now on. May be awaited in a task of a WallRuntime."""
+        """Accept clients from now on. May be awaited in asyncio, or in a task of a WallRuntime."""
         self._dialect.begin(self._desk)
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
         await asyncio.ensure_future(self._server.wait_started(self._serving))
@@ -89,72 +91,61 @@ class HttpServer:
             await self._socket_opened(WebSocket(scope, receive, send))
         else:
             with contextlib.suppress(ClientDisconnect):
-                answer = await self._answer(HttpRequest(scope, receive))
+                try:
+                    answer = await self._answer(HttpRequest(scope, receive))
+                except asyncio.CancelledError:  # the server stops while somebody waits
+                    answer = HttpResponse(b'{"error":"Service is not ready"}', 503, JSON)
                 await answer(scope, receive, send)
 
     async def _answer(self, http: HttpRequest) -> HttpResponse:
         body = bytearray()
-        async for chunk in http.stream():
-            body += chunk
-            if len(body) > BODY_MAX:
-                break
-        if http.url.path.startswith(OWN):
-            return await self._own(http.method, http.url.path.removeprefix(OWN), bytes(body))
-        path = _raw_path(http.scope)
-        headers = dict(http.headers.items())
-        request = Request(http.method, path, headers, bytes(body[: BODY_MAX + 1]))
-        found = await self._inside(lambda: self._dialect.answer(self._desk, request), http.method)
-        return HttpResponse(found.body, found.status, dict(found.headers))
-
-    async def _inside(self, work: Callable[[], Awaitable[Response]], name: str) -> Response:
-        """Do it in a task of the exchange's runtime. A client that goes away does not call it back."""
+        try:
+            async with asyncio.timeout(self._body_s):
+                async for chunk in http.stream():
+                    body += chunk
+                    if len(body) > BODY_MAX:
+                        break
+        except TimeoutError:
+            return HttpResponse(b'{"error":"Request Timeout"}', 408, {**JSON, "connection": "close"})
+        path, desk, door = _raw_path(http.scope), self._desk, self._door
         done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
-        async def run() -> None:
-            try:
-                answer = await work()
-            except ExecError as error:
-                answer = self._dialect.refuse(error)
-            if not done.done():
+        def told(answer: Response) -> None:
+            if not done.done():  # a client that went away does not call its request back
                 done.set_result(answer)
 
-        self._runtime.spawn(run(), f"http {name}", daemon=True)
-        return await done
-
-    # ---------------------------------------------------------------- the host's own
-    async def _own(self, method: str, name: str, body: bytes) -> HttpResponse:
-        async def work() -> Response:
-            try:
-                return _json(200, self._host(method, name, body))
-            except ConfigError as error:
-                return _json(400, {"error": str(error)})
-
-        found = await self._inside(work, name[:32])
+        if http.url.path.startswith(OWN):
+            if len(body) > BODY_MAX:
+                return HttpResponse(b'{"error":"the body is longer than 1 MiB"}', 413, JSON)
+            door.command(desk, http.method, http.url.path.removeprefix(OWN), bytes(body), told)
+        else:
+            headers = dict(http.headers.items())
+            peer = http.client.host if http.client is not None else ""
+            door.ask(desk, Request(http.method, path, headers, bytes(body[: BODY_MAX + 1]), peer), told)
+        found = await done
         return HttpResponse(found.body, found.status, dict(found.headers))
-
-    def _host(self, method: str, name: str, body: bytes) -> Any:
-        """Errors: ConfigError."""
-        desk = self._desk
-        if name == "clock":
-            if method == "POST" and _object(body).get("go") is True:
-                desk.go()
-            return {**asdict(desk.clock()), "wall_ns": desk.wall_ns()}
-        if name == "faults":
-            if method == "POST":
-                asked = _object(body)
-                pack, on, params = asked.get("pack"), asked.get("on", True), asked.get("params", {})
-                if not isinstance(pack, str) or not isinstance(on, bool) or not isinstance(params, dict):
-                    raise ConfigError("faults: give pack (a text), on (true or false) and params (an object)", "")
-                desk.switch_fault(pack, on, params)
-            return [asdict(state) for state in desk.faults()]
-        raise ConfigError(f"there is no {OWN}{name[:32]}", f"there are: {OWN}clock, {OWN}faults")
 
     # ---------------------------------------------------------------- channels
     async def _socket_opened(self, web: WebSocket) -> None:
-        channel = Channel(web)
-        try:
-            served = self._dialect.stream(self._desk, _raw_path(web.scope), channel.push)
-        except ExecError:
+        channel = Channel(web, self._door)
+        opened: asyncio.Future[Served | None] = asyncio.get_running_loop().create_future()
+
+        def enter() -> None:
+            served = None
+            try:
+                served = self._dialect.stream(self._desk, _raw_path(web.scope), channel.tell)
+            except ExecError:
+                pass  # refused
+            except Exception:  # one user's channel must not end the exchange of all
+                log.exception("%s cannot be opened", web.scope["path"][:200])
+            if not opened.done():
+                opened.set_result(served)
+            elif served is not None:
+                served.close()  # it is gone
+
+        self._door.enter(enter)
+        served = await opened
+        if served is None:
             await web.close()  # before it is accepted: answered 403
             return
         self._channels.add(channel)
@@ -162,15 +153,19 @@ class HttpServer:
             await channel.run(served)
         finally:
             self._channels.discard(channel)
-            served.close()
+            self._door.enter(served.close)
 
 
 class Channel:
     """One WebSocket: what the dialect pushes waits here until the client has read."""
 
-    def __init__(self, web: WebSocket) -> None:
+    def __init__(self, web: WebSocket, door: Door) -> None:
         self._web = web
+        self._door = door
         self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def tell(self, frame: bytes) -> None:
+        self._door.out(self.push, frame)
 
     def push(self, frame: bytes) -> None:
         if self._frames.qsize() >= FRAMES_MAX:
@@ -194,14 +189,20 @@ class Channel:
                 if message["type"] == "websocket.disconnect":
                     return
                 text, raw = message.get("text"), message.get("bytes")
-                try:
-                    served.hear(text.encode() if text is not None else raw or b"")
-                except ExecError:
-                    self.end()
+                self._door.enter(partial(self._hear, served, text.encode() if text is not None else raw or b""))
         finally:
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sending
+
+    def _hear(self, served: Served, frame: bytes) -> None:
+        try:
+            served.hear(frame)
+        except ExecError:
+            self.end()
+        except Exception:  # as above
+            log.exception("a channel is closed")
+            self.end()
 
     async def _send(self) -> None:
         with contextlib.suppress(RuntimeError, OSError):  # it is gone
@@ -231,17 +232,3 @@ def _raw_path(scope: Scope) -> str:
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     query = scope.get("query_string", b"").decode("latin-1")
     return f"{path}?{query}" if query else path
-
-
-def _json(status: int, value: Any) -> Response:
-    return Response(status, {"content-type": "application/json"}, json.dumps(value, separators=(",", ":")).encode())
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise ConfigError("the body is not a JSON object", "")
-    return value

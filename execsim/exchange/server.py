@@ -1,7 +1,7 @@
 """A dialect of JSON lines behind TCP: reads lines, lets the dialect answer, writes lines. Never dies of what a client sends.
 
-Every request is a task of the exchange's runtime; frames and answers are written as they come. A client that sends what is
-no message is told so and may go on; one that sends a line too long, or does not read what it gets, is disconnected.
+What is asked goes through a door (`ports.Door`), frames and answers are written as they come out. A client that sends what
+is no message is told so and may go on; one that sends a line too long, or does not read what it gets, is disconnected.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import asyncio
 import itertools
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
 from execsim.core.errors import ConfigError, ExecError, InvalidResponse, RateLimitExceeded, VenueNotSupported
 from execsim.net import framing
 from execsim.net.framing import LINE_MAX, BadLine, Line
-from execsim.ports import Desk, Dialect, Request, Response, Runtime, Served
+from execsim.ports import Desk, Dialect, Door, Response, Served
 
 log = logging.getLogger("execsim.serve")
 
@@ -38,8 +38,8 @@ HELLO: Final = "hello"
 class LinesServer:
     """`desks` by venue id; a line that names no venue means the only one. The socket is bound by who makes the server."""
 
-    def __init__(self, runtime: Runtime, dialect: Dialect, desks: Mapping[str, Desk], listening: socket.socket) -> None:
-        self._runtime = runtime
+    def __init__(self, door: Door, dialect: Dialect, desks: Mapping[str, Desk], listening: socket.socket) -> None:
+        self.door = door
         self.dialect = dialect
         self._desks = dict(desks)
         self._socket = listening
@@ -47,7 +47,7 @@ class LinesServer:
         self._clients: set[Client] = set()
 
     async def start(self) -> None:
-        """Accept clients from now on. May be awaited in a task of a WallRuntime."""
+        """Accept clients from now on. May be awaited in asyncio, or in a task of a WallRuntime."""
         for desk in self._desks.values():
             self.dialect.begin(desk)
         starting = asyncio.start_server(self._connected, sock=self._socket, limit=LINE_MAX)
@@ -64,7 +64,7 @@ class LinesServer:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # a client whose machine died says nothing: the system finds out
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        client = Client(self, self._runtime, writer)
+        client = Client(self, writer)
         if len(self._clients) >= CONNECTIONS_MAX:
             client.answer(None, self.refusal(f"{CONNECTIONS_MAX} clients are connected already"))
             client.close()
@@ -116,9 +116,9 @@ class LinesServer:
 class Client:
     """One connection. Its `hello` says which account and venue its lines mean that name none."""
 
-    def __init__(self, server: LinesServer, runtime: Runtime, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, server: LinesServer, writer: asyncio.StreamWriter) -> None:
         self._server = server
-        self._runtime = runtime
+        self._door = server.door
         self._writer = writer
         self._streams: dict[int, Served] = {}
         self._account = self._venue = ""
@@ -132,7 +132,7 @@ class Client:
             self.closed = True
             streams, self._streams = list(self._streams.values()), {}
             for served in streams:
-                served.close()
+                self._door.enter(served.close)
             self._writer.close()
 
     # ---------------------------------------------------------------- what comes
@@ -140,19 +140,26 @@ class Client:
         """One line of it."""
         try:
             line = self._meant(framing.read_request(raw))
-            if line.op == framing.SUBSCRIBE:
-                self._subscribe(line)
-            elif line.op == framing.UNSUBSCRIBE:
-                self._unsubscribe(line)
-            elif line.op == framing.TELL:
-                self._told(line)
-            else:
+            act = STREAMS.get(line.op)
+            if act is None:
                 self._ask(line)
+            else:
+                self._door.enter(lambda: self._of_stream(act, line))
         except BadLine as error:
-            self._bad += 1
-            self.answer(error.number, self._server.refusal(error.what))
-            if self._bad > BAD_LINES_MAX:
-                self.close()
+            self._no_message(error)
+
+    def _of_stream(self, act: Callable[[Client, Line], None], line: Line) -> None:
+        try:
+            if not self.closed:  # it may be gone before its turn came
+                act(self, line)
+        except BadLine as error:
+            self._no_message(error)
+
+    def _no_message(self, error: BadLine) -> None:
+        self._bad += 1
+        self.answer(error.number, self._server.refusal(error.what))
+        if self._bad > BAD_LINES_MAX:
+            self.close()
 
     def _meant(self, line: Line) -> Line:
         account, venue = line.account or self._account, line.venue or self._venue
@@ -171,13 +178,12 @@ class Client:
             self.answer(line.number, self._server.dialect.refuse(busy))
             return
         self._flying += 1
-        self._runtime.spawn(self._work(line.number, desk, line.request()), f"{line.op[:32]} {line.number}", daemon=True)
 
-    async def _work(self, number: int, desk: Desk, request: Request) -> None:
-        try:
-            self.answer(number, await self._server.dialect.answer(desk, request))
-        finally:
+        def told(response: Response) -> None:
             self._flying -= 1
+            self._put(framing.answer_line(line.number, response))
+
+        self._door.ask(desk, line.request(), told)
 
     def _subscribe(self, line: Line) -> None:
         """Its answer comes before its frames, those of this moment included."""
@@ -232,6 +238,9 @@ class Client:
         self._write(framing.answer_line(number, response))
 
     def _write(self, line: bytes) -> None:
+        self._door.out(self._put, line)
+
+    def _put(self, line: bytes) -> None:
         if self.closed:
             return
         self._writer.write(line)
@@ -239,6 +248,12 @@ class Client:
             log.warning("a client does not read: disconnected")
             self._writer.transport.abort()
             self.close()
+
+
+STREAMS: Final[Mapping[str, Callable[[Client, Line], None]]] = {
+    framing.SUBSCRIBE: Client._subscribe, framing.UNSUBSCRIBE: Client._unsubscribe, framing.TELL: Client._told,
+}  # fmt: skip
+"""What is done at a stream."""
 
 
 def bind(host: str, port: int) -> socket.socket:

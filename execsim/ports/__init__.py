@@ -24,9 +24,12 @@ from execsim.core.events import Depth, Top, Trade, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.limits import LimitRule
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
+from execsim.core.request import RequestKind
 from execsim.core.units import NS_PER_S
 from execsim.ports.record import Diverged as Diverged
+from execsim.ports.record import HostInput as HostInput
 from execsim.ports.record import Input as Input
+from execsim.ports.record import InputLog as InputLog
 from execsim.ports.record import Journal as Journal
 from execsim.ports.record import JournalRow as JournalRow
 from execsim.ports.record import OrderArchive as OrderArchive
@@ -284,6 +287,8 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    peer: str = ""
+    """served requests: the network address it came from, "" in memory"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +302,9 @@ class Response:
 class VenueProfile:
     """How a venue refuses: the texts and codes the simulated exchange answers with. `{name}` fields are filled in.
 
-    Keys of `texts`: post_only_cross, tick, size_min, size_step, notional_min, price_range, balance, duplicate, expired,
-    expiry_min, fok, ioc_no_match, market_closed, unknown_market, rate_limit, order_gone. A missing key uses a neutral
-    text. `retry_after_ns` is what a 429 tells the client to wait at least.
+    Keys of `texts`: post_only_cross, tick, size_min, size_step, notional_min, price_range, balance, allowance, duplicate,
+    expired, expiry_min, fok, ioc_no_match, market_closed, unknown_market, rate_limit, order_gone. A missing key uses a
+    neutral text. `retry_after_ns` is what a 429 tells the client to wait at least.
     """
 
     texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -308,6 +313,8 @@ class VenueProfile:
     """what the venue itself allows everybody (simulated); empty: everything"""
     tiers: Mapping[str, tuple[LimitRule, ...]] = field(default_factory=dict)
     """what it allows besides by the account's tier; the first one is a new account's"""
+    door: tuple[LimitRule, ...] = ()
+    """what a served venue allows one network address, by call (LimitRule.topics), before anybody looks at the request"""
     unmatched: Literal["refuse", "expire"] = "refuse"
     """a FOK order that cannot fill, or an IOC order without a match: refused, or accepted and ended EXPIRED with the text
     of `fok` or `ioc_no_match` as its reason. (An IOC is refused only where `ioc_no_match` has a text.)"""
@@ -469,8 +476,14 @@ class Dialect(Protocol):
     def stream(self, desk: Desk, url: str, sink: FrameSink) -> Served:
         """Push a stream's frames to the sink from now on. Errors: ExecError: no such stream, or not for this client."""
 
+    def account(self, name: str) -> str:
+        """The desk's account that clients call by this name. Errors: ValidationError: no name of this protocol."""
+
     def refuse(self, error: ExecError) -> Response:
         """An error in the words of the protocol: for what a server finds wrong before anybody is asked."""
+
+    def is_free(self, request: Request) -> bool:
+        """Whether answering it changes nothing at all: no order or account, no limit that counts it, no random stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,6 +531,71 @@ class OrderRecord:
     delayed: bool
 
 
+class Hours(Protocol):
+    """The time of a served exchange, in the hands of its host. Where nobody hosts it (a test, a run) its time is that of the
+    run, which is also its clients', and cannot be held."""
+
+    def wall_ns(self) -> int:
+        """The time by the clocks of those who connect: real time where they are other processes, else that of the run."""
+
+    def wall_at(self, at_ns: int) -> int:
+        """What time that was, or will be, when the exchange's was `at_ns`; to them events stay in order whatever befalls its
+        clock."""
+
+    def go(self) -> None:
+        """Let the market move, if it is held."""
+
+    def hold(self) -> None:
+        """Let its time stand still. Errors: ConfigError."""
+
+    def pace(self, speed: int) -> None:
+        """How many times faster than the wall's its time passes, from now on. Errors: ConfigError."""
+
+    def step(self, to_ns: int, then: Callable[[], None]) -> None:
+        """Move a held market up to an instant, and call `then` when everything of it has happened. Errors: ConfigError."""
+
+
+class Door(Protocol):
+    """How what a server hears gets to the exchange, and how what the exchange says gets out. Answers and frames leave in the
+    order in which they were made."""
+
+    def ask(self, desk: Desk, request: Request, told: Callable[[Response], None]) -> None:
+        """Let the dialect answer; `told` hears it when it may leave."""
+
+    def command(self, desk: Desk, method: str, name: str, body: bytes, told: Callable[[Response], None]) -> None:
+        """Something for the host itself (/_execsim/)."""
+
+    def enter(self, fn: Callable[[], None]) -> None:
+        """Call fn at the exchange's present time: streams are opened, heard and closed so."""
+
+    def out(self, tell: Callable[[bytes], None], frame: bytes) -> None:
+        """Let something of a stream leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a signer may still ask of the venue: tokens left now, and ns until one more would pass (0: now)."""
+
+    left: int
+    wait_ns: int
+    tier: str
+    tolerated: bool
+    """the last request was too much, and passed because the limits are not enforced"""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTerms:
+    """A market's reward configuration: `pool` quote units a UTC day, orders within `spread_max_i` of the midpoint, of at
+    least `size_min_lots` and `age_min_ns` old; `samples_a_day` is how often a day is sampled (a market that lives for five
+    minutes: 5)."""
+
+    pool: int
+    spread_max_i: int
+    size_min_lots: int
+    age_min_ns: int = 0
+    samples_a_day: int = 1_440
+
+
 class Desk(Protocol):
     """One simulated venue as a Dialect sees it. Accounts live as long as the desk and never see each other."""
 
@@ -528,8 +606,9 @@ class Desk(Protocol):
     def runtime(self) -> Runtime:
         """The exchange's: what a dialect does by itself (timers, several requests at once) runs on it."""
 
-    def wall_ns(self) -> int:
-        """The time by the clocks of those who connect: real time where they are other processes, else that of the run."""
+    @property
+    def hours(self) -> Hours:
+        """How the exchange's time passes, and what time it is to those who connect."""
 
     def info(self, market: str) -> MarketInfo:
         """What the data say of a market: title, token ids. Errors: ConfigError for an unknown market."""
@@ -544,14 +623,35 @@ class Desk(Protocol):
 
     def clock(self) -> DeskClock: ...
 
-    def go(self) -> None:
-        """Let the market move, if it was held until somebody is ready."""
-
     def instruments(self) -> Mapping[str, Instrument]: ...
 
     def open_account(self, account: str) -> None:
         """Make the account if it is new, with the scenario's balances. Errors: AuthenticationError for a name that is
         not allowed or not free."""
+
+    def deposit(self, account: str, asset: str, units: int) -> None:
+        """Money or tokens from outside. Errors: AuthenticationError: never opened; ConfigError for an unknown asset."""
+
+    def approve(self, account: str, asset: str, units: int | None) -> None:
+        """How much of an asset the venue may take from the account from now on; None: everything. Errors: as `deposit`."""
+
+    def balance(self, account: str, asset: str) -> int:
+        """Units the account holds, resting orders' claims included. Errors: AuthenticationError: never opened."""
+
+    def allowances(self, account: str) -> Mapping[str, int]:
+        """asset -> units the venue may still take, of those that have a bound. Errors: AuthenticationError."""
+
+    def admit(self, topic: str, peer: str) -> int:
+        """Count a call of a network address; ns it has to wait. Errors: RateLimitExceeded."""
+
+    def budget(self, account: str, kind: RequestKind) -> Budget | None:
+        """What the limits leave the account for requests of a kind; None where it has none of its own."""
+
+    def rewards(self, market: str) -> RewardTerms | None:
+        """How resting orders in a market are rewarded; None where they are not."""
+
+    def scores(self, account: str, order_id: OrderId) -> bool:
+        """Whether an order would count if its market's rewards were sampled now."""
 
     def adapter(self, account: str) -> VenueAdapter:
         """The account's door; latency, limits and faults are behind it. Errors: AuthenticationError: never opened."""

@@ -72,6 +72,41 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class HostInput:
+    """One thing that came into a hosted run from outside, at `t_ns` of the exchange and `wall_ns` of its clients.
+
+    kind    start    time began to pass, or was held (the first, and only the first); head: JSON {"speed", "moving"}
+            resume   the run was taken up again, as `start`
+            time     nothing came, but time has passed up to here;   lag   and the market was allowed to be behind
+            request  of the dialect at desk `key`; head: JSON [method, path, headers,
+                     peer]
+            command  to the host at desk `key`; head: JSON [method, name]
+    """
+
+    t_ns: int
+    wall_ns: int
+    kind: str
+    key: str = ""
+    head: str = ""
+    body: bytes = b""
+
+
+class InputLog(Protocol):
+    """Keeps what came into a hosted run, so that it can be run again."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is kept that is not on disk."""
+
+    def append(self, item: HostInput) -> None:
+        """It is on disk after the next flush."""
+
+    def flush(self) -> None:
+        """Have everything appended before this call on disk. May run in another thread than `append`. Errors:
+        JournalError, also after an earlier failure."""
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One thing a run in wall time sent out, numbered 1, 2, 3, ...; `input` is the number of the input being worked on.
 

@@ -7,6 +7,8 @@
     stepper.py    inputs: what wall time and its replay share   replay.py   a session of wall time, run again
     codec.py      inputs as bytes                               transport.py  requests, answers, frames as inputs
     held.py       another runtime whose time stands still until it is released
+    hosted.py     virtual time moved from outside              pacer.py     ... at the wall clock's pace, from asyncio
+    eras.py       how the exchange's time and its clients' belong together
 
 Order within one instant, the same in both runtimes; again and again:
 
@@ -27,7 +29,10 @@ Pending that is settled already is no wait. Cleanup (`finally`) may wait while t
 At the end of a run what is left is cancelled in reverse order of spawning, each task after the next newer one has ended.
 """
 
+from execsim.runtime.eras import Eras
 from execsim.runtime.held import HeldRuntime
+from execsim.runtime.hosted import HostedRuntime
+from execsim.runtime.pacer import Pacer
 from execsim.runtime.replay import ReplayRuntime
 from execsim.runtime.rng import Stream, Streams
 from execsim.runtime.sync import Event, Group, Overflow, Queue, QueueClosed, timeout
@@ -40,10 +45,13 @@ from execsim.runtime.wall import WallRuntime
 
 __all__ = [
     "Cancelled",
+    "Eras",
     "Event",
     "Group",
     "HeldRuntime",
+    "HostedRuntime",
     "Overflow",
+    "Pacer",
     "Pending",
     "Queue",
     "QueueClosed",

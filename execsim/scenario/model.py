@@ -97,6 +97,9 @@ class Venue(Latencies):
 
     balances: dict[str, Amount] = Field({}, description="asset -> amount at the start")
     sets: dict[str, Amount] = Field({}, description="market id -> full sets (YES + NO) split from cash at the start")
+    allowances: dict[str, Amount] = Field(
+        {}, description="asset -> how much of it the venue may take in trades; not named: all of it"
+    )
     taker_delay_ms: Amount = Field(Decimal(0), le=60_000, description="how long an order that would take has to wait")
     taker_delay_acks: bool = Field(False, description="true: it is acknowledged at once (sports), else after the wait")
     limits: Limits = Limits()

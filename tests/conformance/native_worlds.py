@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any
 
+from venue_session import Wire
 from worlds import MS, START_NS, VENUE_NAME, Tape, World
 
 from execsim.core.instrument import Asset, Instrument
@@ -13,6 +14,7 @@ from execsim.engine import EngineConfig, ExecutionEngine, RetryConfig, RouteConf
 from execsim.engine.throttle import RateLimiterConfig
 from execsim.exchange import ConstantLatency, KernelBooks, LatencyModel, SimulatedVenue
 from execsim.exchange.desk import ServedDesk
+from execsim.exchange.door import OpenDoor
 from execsim.exchange.loopback import Loopback
 from execsim.exchange.publisher import Publisher
 from execsim.exchange.server import LinesServer, bind
@@ -107,6 +109,7 @@ class NativeWorld(Served):
     """What venue_suite wants: one trader's engine and adapter."""
 
     exact: bool
+    wire = Wire()
 
     def _one_trader(self, transport: Transport, **extra: Any) -> None:
         self.transport = transport
@@ -146,7 +149,8 @@ class Sockets(NativeWorld):
         super().__init__(WallRuntime(7, START_NS, speed, cleanup_ns=500 * MS), tape, instruments, **options)
         listening = bind("127.0.0.1", 0)
         self.address: tuple[str, int] = listening.getsockname()[:2]
-        self.server = LinesServer(self.runtime, NativeDialect(), {VENUE_NAME: self.desk}, listening)
+        dialect = NativeDialect()
+        self.server = LinesServer(OpenDoor(self.runtime, dialect), dialect, {VENUE_NAME: self.desk}, listening)
         self._one_trader(LinesTransport(*self.address))
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:

@@ -62,7 +62,7 @@ def trade_of(posted: Posted, fill: Fill, clock: VenueClock) -> TradeRecord:
     )  # fmt: skip
     takes = fill.liquidity is Liquidity.TAKER
     taker, maker = (mine, theirs) if takes else (theirs, mine)
-    at_ns = clock.at_ns(fill.ts_ns)
+    at_ns = max(posted.created_ns, clock.at_ns(fill.ts_ns))  # a market that stands still has one time for both
     settled = fill.status in (FillStatus.MINED, FillStatus.CONFIRMED)
     taker_side = fill.side if takes else other_side
     return TradeRecord(
