@@ -55,9 +55,10 @@ def _clock(world: HostedWorld, what: Any = None) -> Any:
 
 
 def _rows(told: tuple[int, Any]) -> Any:
-    """Trades. Clients' times, here and above, without their last digits: a restart begins an era, which rounds anew."""
+    """Trades, to the second. Clients' times, here and above, may differ by nanoseconds: a restart begins an era, which
+    rounds anew."""
     for row in told[1]["data"]:
-        row["match_time_nano"] = row["match_time_nano"][:-3]
+        del row["match_time_nano"]
     return told
 
 
