@@ -47,6 +47,26 @@ def test_what_was_flushed_is_there_again_and_nothing_else(tmp_path: Path) -> Non
     assert stat.S_IMODE((folder / NAME).stat().st_mode) == 0o600
 
 
+def test_how_far_time_has_come_is_one_entry(tmp_path: Path) -> None:
+    def at(t_ns: int) -> HostInput:
+        return HostInput(t_ns, t_ns, "time")
+
+    first = InputFile(tmp_path, ABOUT)
+    for item in (ITEMS[0], at(11), at(12)):
+        first.append(item)
+    first.flush()
+    first.append(at(13))
+    first.flush()
+    assert (first.count, list(first.inputs())) == (2, [ITEMS[0], at(13)])
+    first.close()
+    second = InputFile(tmp_path, ABOUT)
+    for item in (at(14), ITEMS[1], at(15)):
+        second.append(item)
+    second.flush()
+    assert (second.count, list(second.inputs())) == (4, [ITEMS[0], at(14), ITEMS[1], at(15)])
+    second.close()
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     first = InputFile(tmp_path, ABOUT)
     with pytest.raises(JournalError, match="is in use: another server has it open"):
