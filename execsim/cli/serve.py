@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from execsim.cli.run import SCENARIO_HELP
-from execsim.core.errors import ConfigError
+from execsim.core.errors import ConfigError, JournalError
 from execsim.scenario import model
 
 if TYPE_CHECKING:
@@ -27,19 +30,24 @@ def command(
     port: Annotated[int, typer.Option(min=0, max=PORT_MAX, help="0: any free port, printed at the start")] = 0,
     host: Annotated[str, typer.Option(help="Address to listen on; beyond loopback anybody can trade")] = "127.0.0.1",
     speed: Annotated[
-        int, typer.Option(min=1, max=SPEED_MAX, help="How many times faster than recorded time passes")
-    ] = 1,
+        int | None,
+        typer.Option(min=1, max=SPEED_MAX, help="How many times faster than recorded time passes; 1, or as it was"),
+    ] = None,
     hold: Annotated[bool, typer.Option("--hold", help="The market waits until a client says `go`")] = False,
     latency: Annotated[
         bool, typer.Option(help="Simulate the scenario's latencies; --no-latency: only what the sockets take")
     ] = True,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep what comes in there, and go on from it when started again"),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random stream; the scenario's if not given")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one value; may be repeated")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the address on stderr")] = False,
 ) -> None:
-    """Serve a scenario's exchange until Ctrl-C. Accounts and orders live as long as it runs."""
+    """Serve a scenario's exchange until Ctrl-C. Accounts and orders live as long as it runs, with --state beyond that."""
     from execsim import plugins
 
     factory = plugins.dialect(dialect)
@@ -51,10 +59,12 @@ def command(
             print(f"execsim: {what}", file=sys.stderr, flush=True)
 
     from execsim.exchange.server import LinesServer, bind
+    from execsim.journal import InputFile
     from execsim.kernel import is_warm, warm_up  # numba: a second that no other verb should wait for
     from execsim.runtime import HostedRuntime, Pacer
     from execsim.scenario.build import load_data
     from execsim.scenario.host import Host, Server
+    from execsim.scenario.state import about
 
     if not is_warm():
         say("compiling the kernel, once on this machine (some seconds) ...")
@@ -62,11 +72,11 @@ def command(
     spoken = factory()
     loaded = load_data(checked, path.parent)
 
-    def ended() -> None:
-        say("the market's data has ended; still answering, Ctrl-C stops")
-
-    pacer = Pacer(HostedRuntime(checked.seed, loaded.start_ns), speed)
-    stage = Host(checked, loaded, pacer, path.parent, spoken, latency=latency, ended=ended)
+    kept = None
+    if state is not None:
+        kept = InputFile(state, about(checked, loaded, path.parent, dialect, latency=latency))
+    pacer = Pacer(HostedRuntime(checked.seed, loaded.start_ns), speed or 1, kept)
+    stage = Host(checked, loaded, pacer, path.parent, spoken, latency=latency)
     server: Server
     if spoken.framing == "http":
         desk = _one_desk(dialect, stage.desks)
@@ -80,11 +90,32 @@ def command(
     if spoken.framing == "http":
         address = f"http://{address}"
 
+    def ended() -> None:
+        say("the market's data has ended; still answering, Ctrl-C stops")
+
+    def broke(error: JournalError) -> None:
+        print(f"execsim: JournalError: {error}; nothing is traded any more", file=sys.stderr, flush=True)
+
+    again = kept is not None and kept.count > 0
+    if kept is not None and again:
+        say(f"running {kept.count} inputs of {state} again ...")
+        began = time.monotonic()
+        stage.take_up(kept.inputs())
+        now = datetime.fromtimestamp(stage.runtime.now_ns() / 1e9, UTC).isoformat(timespec="milliseconds")
+        say(f"that took {time.monotonic() - began:.1f} s; the exchange goes on from {now}")
+
     def start() -> None:
-        pacer.begin(moving=not hold)
+        if again:
+            pacer.resume(speed or pacer.speed, held=hold)
+        else:
+            pacer.begin(moving=not hold)
         print(f"execsim: serving {dialect} on {address}", file=sys.stderr, flush=True)
-        if hold:
+        if stage.ended:
+            ended()
+        elif not pacer.moving:
             say("the market waits for a client to say go")
+
+    stage.on_ended, pacer.on_break = ended, broke
 
     # as Ctrl-C: asyncio's own way of ending a run
     # a shell starts what it puts in the background with SIGINT ignored: nothing would ever stop it
@@ -94,6 +125,11 @@ def command(
         asyncio.run(stage.run(server, start))
     except KeyboardInterrupt:
         say("stopped")
+    finally:
+        if kept is not None:
+            kept.close()
+    if pacer.broken is not None:
+        raise pacer.broken
 
 
 def _one_desk(dialect: str, desks: Mapping[str, Desk]) -> Desk:

@@ -1,8 +1,10 @@
-"""The append-only record of a run, in SQLite or as its digest only; and of a session in wall time, to be replayed."""
+"""The append-only record of a run, in SQLite or as its digest only; of a session in wall time, to be replayed; of what came
+into a hosted run, to go on from."""
 
 from execsim.journal.canonical import canonical_json, digest_of
 from execsim.journal.carry import carry, note_of, recorded
 from execsim.journal.digest import HashJournal
+from execsim.journal.inputs import InputFile
 from execsim.journal.reader import discard, opened, read
 from execsim.journal.replay import ENDED, ReplayJournal
 from execsim.journal.session import SessionReader, SessionRecord
@@ -14,6 +16,7 @@ __all__ = [
     "BATCH_ROWS",
     "ENDED",
     "HashJournal",
+    "InputFile",
     "JournalRow",
     "ReplayJournal",
     "SessionReader",

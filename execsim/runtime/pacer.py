@@ -166,7 +166,7 @@ class Pacer:
     # ---------------------------------------------------------------- beginning
     def begin(self, moving: bool) -> None:
         """The first input: time passes from now on, or is held."""
-        self._hear()
+        self._hear(alone=True)
         self._eras = Eras(self.runtime.now_ns(), self._heard_ns)
         self._write("start", json.dumps({"speed": self.speed, "moving": moving}))
         self._open(moving)
@@ -175,35 +175,39 @@ class Pacer:
         """Run a log again, as fast as can be; how many inputs it had. `perform` does what is not ours: it may call `go`,
         `hold`, `pace` and `step`. Errors: what the run raised; JournalError for a log that is none."""
         count = 0
-        for (t_ns, _, _), group in groupby(inputs, lambda item: (item.t_ns, item.wall_ns, item.kind in OWN_KINDS)):
-            together = list(group)
-            item = together[0]
+        for (t_ns, _, own), group in groupby(inputs, lambda item: (item.t_ns, item.wall_ns, item.kind in OWN_KINDS)):
             self.runtime.advance(t_ns)
-            if t_ns != self.runtime.now_ns() or (item.kind == "start") != (count == 0):
-                raise JournalError("the state", f"entry {count + 1} ({item.kind}) is out of order")
+            together = list(group)
+            if t_ns != self.runtime.now_ns() or (together[0].kind == "start") != (count == 0):
+                raise JournalError("the state", f"entry {count + 1} ({together[0].kind}) is out of order")
             count += len(together)
-            self._heard_ns = max(self._heard_ns, item.wall_ns)
-            if item.kind in ("start", "resume"):
-                told = json.loads(item.head)
-                self.speed = told["speed"]
-                if item.kind == "start":
-                    self._eras = Eras(item.t_ns, item.wall_ns)
-                self._era(self.speed if told["moving"] else 0)
-            elif item.kind == "lag":
-                self._era(self._eras.speed)
-            elif item.kind != "time":
-                self.runtime.inject(*[partial(perform, one) for one in together])
-                if self._step is not None:
-                    (to_ns, then), self._step = self._step, None
-                    self.runtime.advance(to_ns)
-                    self.runtime.inject(then)
-            self._noted_ns = self.runtime.now_ns()
+            self._heard_ns = max(self._heard_ns, together[0].wall_ns)
+            if own:
+                for item in together:
+                    self._replay_own(item)
+                continue
+            self.runtime.inject(*[partial(perform, item) for item in together])
+            if self._step is not None:
+                (to_ns, then), self._step = self._step, None
+                self.runtime.advance(to_ns)
+                self.runtime.inject(then)
+        self._noted_ns = self.runtime.now_ns()
         return count
+
+    def _replay_own(self, item: HostInput) -> None:
+        if item.kind == "lag":
+            self._era(self._eras.speed)
+        elif item.kind != "time":
+            told = json.loads(item.head)
+            self.speed = told["speed"]
+            if item.kind == "start":
+                self._eras = Eras(item.t_ns, item.wall_ns)
+            self._era(self.speed if told["moving"] else 0)
 
     def resume(self, speed: int, held: bool) -> None:
         """Go on after `replay`: no time has passed at the exchange. `held`: it waits, else it moves if it did."""
         moving = self.moving and not held
-        self._hear()
+        self._hear(alone=True)
         self.speed = speed
         self._write("resume", json.dumps({"speed": speed, "moving": moving}))
         self._open(moving)
@@ -305,9 +309,10 @@ class Pacer:
         finally:
             self._peeked_ns = 0
 
-    def _hear(self) -> None:
-        """The clients' time, later than at any input before: those of one time were taken together."""
-        self._heard_ns = max(self.wall_ns(), self._heard_ns + 1, self._time_of_day_ns())
+    def _hear(self, *, alone: bool = False) -> None:
+        """The clients' time; later than at any input before, for those of one time were taken together. `alone`: of an
+        entry of our own."""
+        self._heard_ns = max(self.wall_ns(), self._heard_ns + (not alone), self._time_of_day_ns())
 
     def _write(self, kind: str, head: str = "", key: str = "", body: bytes = b"") -> None:
         if self._log is not None and self.broken is None:
@@ -335,7 +340,7 @@ class Pacer:
         self._advance(target_ns)
         speed = self._eras.speed
         if speed and target_ns - self.runtime.now_ns() > LAG_NS * speed:
-            self._hear()
+            self._hear(alone=True)
             self._write("lag")
             self._era(speed)
 

@@ -6,7 +6,7 @@ answering: accounts and orders live until it is stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -14,7 +14,7 @@ from execsim.core.units import NS_PER_S
 from execsim.exchange import TRADER, ConstantLatency, LatencyModel, SimulatedVenue
 from execsim.exchange.desk import ServedDesk
 from execsim.exchange.publisher import Publisher
-from execsim.ports import Desk, DeskClock, Dialect, Priority, RewardTerms
+from execsim.ports import Desk, DeskClock, Dialect, HostInput, Priority, RewardTerms
 from execsim.runtime import HostedRuntime, Pacer
 from execsim.scenario import model
 from execsim.scenario.accrual import reward_terms
@@ -36,9 +36,9 @@ class Server(Protocol):
 
 class Host:
     """A served scenario. `pacer` moves its time. `latency` False: no simulated ways, neither to the venue nor of market
-    data: what the sockets take is all there is. `ended` is called when the market's data is used up.
+    data: what the sockets take is all there is.
 
-    Make it, then `run` a server on its door; before that `begin`, where a log is to be run again."""
+    Make it, `take_up` a log if there is one, then `run` a server on its door."""
 
     def __init__(
         self,
@@ -49,7 +49,6 @@ class Host:
         dialect: Dialect,
         *,
         latency: bool = True,
-        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._scenario = scenario
         self._loaded = loaded
@@ -57,7 +56,8 @@ class Host:
         self.pacer = pacer
         self._stage = set_stage(scenario, loaded, self.runtime, folder, latency=None if latency else NO_LATENCY)
         self._publisher = Publisher(self._stage.reader, [market.id for market in loaded.markets])
-        self._tell_ended = ended
+        self.on_ended: Callable[[], None] = lambda: None
+        """called when the market's data is used up"""
         self.ended = False
         self.desks: Mapping[str, Desk] = {name: self._desk(name) for name in self._stage.exchanges}
         for desk in self.desks.values():
@@ -94,6 +94,11 @@ class Host:
                 self._dialect.begin(desk)
             self.runtime.begin(self._market())
 
+    def take_up(self, inputs: Iterable[HostInput]) -> int:
+        """Do again what is in the log, as fast as can be; how many inputs that were. Errors: JournalError."""
+        self.begin()
+        return self.pacer.replay(inputs, self.door.perform)
+
     async def _market(self) -> None:
         """The run's main task."""
         stage, publisher, runtime = self._stage, self._publisher, self.runtime
@@ -107,7 +112,7 @@ class Host:
         await runtime.sleep_until(stage.last_ns() + NS_PER_S, Priority.LAST)
         self.ended = True
         publisher.end(runtime.now_ns())
-        self._tell_ended()
+        self.on_ended()
         await runtime.pending("somebody to stop the exchange")
 
     async def run(self, server: Server, start: Callable[[], None]) -> None:

@@ -35,8 +35,7 @@ def data_of(name: str, *settings: str) -> tuple[model.Scenario, Loaded, Path]:
 
 
 class HostedWorld:
-    """`send` and `command` are answered at once; `passes` lets real time pass. With a log that holds something, it is run
-    again; `down_ns`: how long the server was down before."""
+    """`send` and `command` are answered at once (without latency); `passes` lets real time pass. `log` is run again."""
 
     def __init__(
         self, name: str, *settings: str, log: Any = None, kept: InputLog | None = None, speed: int = 1, moving: bool = True,
@@ -56,8 +55,8 @@ class HostedWorld:
         if log is None:
             self.pacer.begin(moving)
         else:
-            self.replayed = self.pacer.replay(log, self.host.door.perform)
-            self.pacer.resume(speed, held=False)
+            self.replayed = self.host.take_up(log)
+            self.pacer.resume(self.pacer.speed, held=False)
 
     @property
     def runtime(self) -> HostedRuntime:

@@ -163,6 +163,16 @@ def test_a_finer_tick_is_told_and_the_terms_are_read_again() -> None:
     assert sum("clob-markets" in r.path for r in f.server.requests) == 2
 
 
+def test_a_tick_that_moved_while_the_connection_was_lost_is_told_with_the_next_dump() -> None:
+    async def script(f: Feed) -> None:
+        f.server.drop("/ws/market")
+        f.server.market["mts"] = 0.001
+        await f.runtime.sleep(3 * S)
+
+    rows = fed(script).sink.rows
+    assert rows == [("book", "rain"), ("gap", True), ("tick", 10), ("book", "rain"), ("gap", False)]
+
+
 def test_a_resolution_is_told_by_name() -> None:
     async def script(f: Feed) -> None:
         f.server.push("/ws/market", {
