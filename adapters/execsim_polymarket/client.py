@@ -277,7 +277,7 @@ class PolymarketVenue:
     async def place_order(self, order: Order) -> OrderAck:
         made = self._prepared(order)
         try:
-            answer = await self.calls.get(ORDER_ANSWER, endpoints.POST_ORDER, body=POST_ORDER.to_bytes(made.post))
+            answer = await self.calls.get(ORDER_ANSWER, endpoints.POST_ORDER, body=POST_ORDER.written(made.post))
         except ExecError as error:
             return self._failed(order, made, error)
         return self._answered(order, made, answer)
@@ -298,7 +298,7 @@ class PolymarketVenue:
             except ExecError as error:
                 results[order.id] = error
         if made:
-            body = POST_ORDERS.to_bytes(tuple(item.post for _, item in made))
+            body = POST_ORDERS.written(tuple(item.post for _, item in made))
             answers: Sequence[OrderAnswer | ExecError]
             try:
                 told = await self.calls.get(ORDER_ANSWERS, endpoints.POST_ORDERS, body=body)
