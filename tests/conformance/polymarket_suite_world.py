@@ -15,6 +15,7 @@ from execsim.core.instrument import Instrument
 from execsim.core.order import VenueId
 from execsim.core.units import NS_PER_S
 from execsim.exchange import ExchangeModel
+from execsim.exchange.door import OpenDoor
 from execsim.exchange.http_server import HttpServer
 from execsim.exchange.loopback import Loopback
 from execsim.exchange.resolution import ResolutionModel
@@ -107,7 +108,8 @@ class PolymarketSockets(PolymarketWorld):
         super().__init__(runtime, tape, instruments, model=REDEEMED, **options)
         listening = bind("127.0.0.1", 0)
         host, port = listening.getsockname()[:2]
-        self.server = HttpServer(self.runtime, PolymarketDialect(), self.desk, listening)
+        dialect = PolymarketDialect()
+        self.server = HttpServer(OpenDoor(self.runtime, dialect), dialect, self.desk, listening)
         self._one_trader(WebTransport(f"http://{host}:{port}"))
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:
