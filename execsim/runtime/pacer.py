@@ -416,12 +416,12 @@ class Pacer:
 
     def _break(self, error: JournalError) -> None:
         """The log cannot be written: what waits for it is refused, and so is everything that comes."""
-        if self.broken is None:
-            self.broken = error
-            self.on_break(error)
+        first, self.broken = self.broken is None, error
         while self._outputs:
             self._released += 1
             _tell_instead(self._outputs.popleft(), error)
+        if first:
+            self.on_break(error)
 
     # ---------------------------------------------------------------- asyncio
     def open(self) -> None:
