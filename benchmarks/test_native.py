@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from native_worlds import Sockets, money_of
-from venue_suite import SHARE, quiet
+from venue_session import SHARE, quiet
 from worlds import binary
 
 from execsim.core.order import Fill, Order, OrderId, OrderType, Side

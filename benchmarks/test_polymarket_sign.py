@@ -6,6 +6,7 @@ use coincurve (eth-keys finds it by itself). Correctness: a rival's order, signe
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any
 
@@ -24,13 +25,17 @@ from py_clob_client_v2.order_builder.builder import OrderBuilder
 from py_clob_client_v2.signer import Signer
 
 from execsim.core.order import Order, OrderId, OrderType, Side
-from execsim_polymarket.auth import ApiKey
+from execsim.ports import Request, Response
+from execsim_polymarket.auth import ADDRESS, TIMESTAMP, ApiKey
 from execsim_polymarket.curve import EthKeys
 from execsim_polymarket.domains import exchange
+from execsim_polymarket.draft import draft
+from execsim_polymarket.endpoints import Endpoint, request
 from execsim_polymarket.entry import Entry, Terms, compose
 from execsim_polymarket.fills import Market
 from execsim_polymarket.orders import OrderFields, SignatureType
 from execsim_polymarket.sign import Account, PrivateKey
+from execsim_polymarket.signing import Identity, SigningTransport
 from execsim_polymarket.verify import is_signed
 from execsim_polymarket.wallets import deposit_wallet
 from execsim_polymarket.wire.trading import POST_ORDER
@@ -43,6 +48,8 @@ WALLET = deposit_wallet(OWNER.address, beacon=True)
 KINDS = {"EOA": (OWNER.address, SignatureType.EOA), "deposit wallet": (WALLET, SignatureType.DEPOSIT)}
 NOW_NS = 1_790_000_000 * 10**9
 ROUNDS, CALLS = 20, 100
+POST_LIKE = Endpoint("POST", "/order")
+"""As the adapter asks: the login is the transport's business."""
 
 pytestmark = pytest.mark.benchmark(group="build and sign")
 each = pytest.mark.parametrize("kind", KINDS)
@@ -92,6 +99,48 @@ def test_ours_to_the_wire(benchmark: Any, rate: Any, market: Market, order: Orde
     body, headers = benchmark.pedantic(repeat(written), rounds=ROUNDS, warmup_rounds=1)
     assert POST_ORDER.from_client(body) == composed(order, market, account).post
     assert key.check(headers, "POST", "/order", body)
+
+
+class Wire:
+    """A transport that keeps what it is given last."""
+
+    def __init__(self) -> None:
+        self.sent = Request("", "")
+
+    async def request(self, request: Request) -> Response:
+        self.sent = request
+        return Response(200, {}, b'{"t":[{"t":"%s"}],"nr":false}' % TOKEN.encode())
+
+
+def test_the_adapters_path_to_the_wire(benchmark: Any, rate: Any, market: Market, order: Order) -> None:
+    """What `place_order` does before the socket: the order's hash and body, then the transport that signs, which reads the
+    body, signs, writes it and adds the headers."""
+    account = Account(OWNER)
+    key = ApiKey(OWNER.address, "key", "yMnKy8zNzs_Q0dLT1NXW19jZ2tvc3d7f4OHi4-Tl5uc=", "pass")
+    wire: Any = Wire()
+    transport, identity, terms = SigningTransport(wire, account, key), Identity.of(account), Terms(100, False)
+    finished(transport.request(Request("GET", "/clob-markets/0x1")))  # it learns which exchange the token is of
+    holes = {ADDRESS: OWNER.address, TIMESTAMP: str(NOW_NS // 10**9)}
+
+    def placed() -> Request:
+        body = POST_ORDER.written(draft(order, market, "0x1", terms, identity).post)
+        finished(transport.request(request(POST_LIKE, body=body, headers=holes)))
+        return wire.sent  # type: ignore[no-any-return]
+
+    rate("  the adapter's whole path, draft to signed request", CALLS, "us")
+    sent: Request = benchmark.pedantic(repeat(placed), rounds=ROUNDS, warmup_rounds=1)
+    post = POST_ORDER.from_client(sent.body)
+    assert is_signed(post.order.fields, post.order.signature, exchange(137), OWNER.address)
+    assert key.check({name.upper(): value for name, value in sent.headers.items()}, "POST", "/order", sent.body)
+
+
+def finished(work: Coroutine[Any, Any, Any]) -> None:
+    """Run what waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits")
 
 
 @each

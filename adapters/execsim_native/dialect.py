@@ -48,6 +48,9 @@ class NativeDialect:
             log.exception("%s failed", request.method)
             return self.refuse(InternalError(f"{request.method}: {type(error).__name__}: {error}"))
 
+    def account(self, name: str) -> str:
+        return name
+
     def refuse(self, error: ExecError) -> Response:
         return wire.refusal(error)
 

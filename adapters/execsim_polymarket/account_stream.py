@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from execsim.core.errors import ExecError
-from execsim.core.events import VenueEvent
+from execsim.core.events import OrderGone, VenueEvent
 from execsim.core.order import Order
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.ports import Pending, Runtime, Transport
@@ -19,8 +19,19 @@ from execsim_polymarket.auth import ApiKey
 from execsim_polymarket.channel import Channel
 from execsim_polymarket.fills import Market
 from execsim_polymarket.order_news import OrderNews
-from execsim_polymarket.session import AskOrder, AskOrders, AskTrades, Emit, Note, Ticket, UserAction, UserSession
+from execsim_polymarket.session import (
+    AskOrder,
+    AskOrders,
+    AskTrades,
+    Emit,
+    Filled,
+    Note,
+    Ticket,
+    UserAction,
+    UserSession,
+)
 from execsim_polymarket.signing import USER_CHANNEL
+from execsim_polymarket.wire.trading import OpenOrder
 
 if TYPE_CHECKING:
     from execsim_polymarket.client import PolymarketVenue
@@ -70,9 +81,15 @@ class AccountStream:
         elif order.venue_order_id:
             self.session.answered(ticket.venue_order_id, self._runtime.now_ns())
 
-    def answered(self, venue_order_id: str, final_lots: int | None) -> None:
-        """What follows from an answer is told after it: the engine books the answer first."""
-        actions = self.session.answered(venue_order_id, self._runtime.now_ns(), final_lots)
+    def answered(self, ticket: Ticket, final_lots: int | None = None, whole: bool = False) -> None:
+        """The venue took the order. What was kept back until now, and what follows from the answer, is told after it: the
+        engine books the answer first."""
+        actions = self.session.answered(ticket.venue_order_id, self._runtime.now_ns(), final_lots, whole)
+        filled = any(isinstance(action, Filled) for action in actions)
+        marked = self.news.answered(ticket.order_id, filled)
+        if filled and not marked:  # its fills were told long ago, as parts: only its end is news
+            gone = OrderGone(ticket.order_id, "nothing is left to trade", False, self._runtime.now_ns())
+            actions = [Emit(gone)]
         if actions:
             self._runtime.call_at(self._runtime.now_ns(), self._all, actions)
 
@@ -83,6 +100,10 @@ class AccountStream:
     def cancelled_besides(self, venue_order_id: str) -> None:
         """Cancelled by a call that named no orders: the engine hears of it as of any cancel of the venue."""
         self._all(self.session.cancelled(venue_order_id, self._runtime.now_ns()))
+
+    def told(self, venue_order_id: str, row: OpenOrder) -> None:
+        """What the venue said of an order when it was asked."""
+        self._all(self.session.told_order(venue_order_id, row, self._runtime.now_ns()))
 
     # actions
 

@@ -31,6 +31,7 @@ def address_bytes(text: str) -> bytes:
     return address_word(text)[12:]
 
 
+@lru_cache(maxsize=4096)
 def checksummed(raw: bytes) -> str:
     """20 bytes as text by EIP-55: a letter is upper case where the hash of the lower-case text has a digit above 7."""
     digits = raw.hex()

@@ -53,6 +53,11 @@ class LiveBook:
         self._trades: OrderedDict[tuple[str, int, int], str] = OrderedDict()
         self._dark = False
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the sink was told that nothing is known."""
+        return self._dark
+
     def lose(self, now_ns: int) -> None:
         """Nothing is known from here on. No effect when that is so already."""
         self._book.known = False
@@ -77,12 +82,15 @@ class LiveBook:
         if message.asset_id != self._book.asset:
             return
         self._book.replace(self._side(message.bids), self._side(message.asks), message.timestamp)
+        before = self._terms.tick
         if message.tick_size:
             self._terms.tick = plain(self.listed.instrument.grid.price(self._scale.prices[message.tick_size]))
         if message.last_trade_price is not None:
             self._terms.last = message.last_trade_price
         self._check(message.timestamp, message.hash or "", message.last_trade_price)
         ts_ns = ns_of(message.timestamp) or now_ns
+        if message.tick_size and self._terms.tick != before:  # it moved while nobody listened
+            self._sink.on_tick(self.listed.name, ts_ns, self._scale.prices[message.tick_size])
         self._sink.on_snapshot(
             self.listed.name, ts_ns, self._levels(self._book.bids, -1), self._levels(self._book.asks, 1)
         )

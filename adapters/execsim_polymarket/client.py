@@ -42,16 +42,17 @@ from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderR
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.ports import EventSink, MarketSink, Runtime, Task, Transport, VenueConfig, VenueTraits
 from execsim_polymarket import endpoints
-from execsim_polymarket.account_stream import AccountStream
+from execsim_polymarket.account_stream import PAUSE_NS, PAUSE_NS_MAX, AccountStream
 from execsim_polymarket.calls import DEADLINE_NS, Calls
 from execsim_polymarket.domains import is_position_id
 from execsim_polymarket.draft import Draft, draft
+from execsim_polymarket.entry import rest_is_cancelled
 from execsim_polymarket.errors import error_of, key_of, refusal
 from execsim_polymarket.fills import Market, fills_of
 from execsim_polymarket.limits import TRAITS
 from execsim_polymarket.listing import Listed, condition_of, listed
 from execsim_polymarket.market_stream import MarketStream
-from execsim_polymarket.reports import final_lots, own_of, report_of
+from execsim_polymarket.reports import ALIVE, final_lots, is_spent, is_whole, own_of, report_of
 from execsim_polymarket.session import Ticket
 from execsim_polymarket.signing import Identity
 from execsim_polymarket.wire.markets import CLOB_MARKET
@@ -105,6 +106,8 @@ class PolymarketVenue:
         self.by_condition: dict[str, Listed] = {}
         self._hash_of: dict[OrderId, str] = {}
         self._id_of: dict[str, OrderId] = {}
+        self._resting: set[str] = set()
+        """IOC orders whose rest is being cancelled"""
         self._sink: EventSink | None = None
         self._account: AccountStream | None = None
         self._tasks: list[Task] = []
@@ -243,6 +246,8 @@ class PolymarketVenue:
             self._name(ticket)
             if self._account is not None:
                 self._account.remember(ticket, order)
+                if rest_is_cancelled(order) and not order.is_terminal:
+                    self._cancel_rest(ticket)
 
     def _name(self, ticket: Ticket) -> None:
         self._hash_of[ticket.order_id] = ticket.venue_order_id
@@ -272,7 +277,7 @@ class PolymarketVenue:
     async def place_order(self, order: Order) -> OrderAck:
         made = self._prepared(order)
         try:
-            answer = await self.calls.get(ORDER_ANSWER, endpoints.POST_ORDER, body=POST_ORDER.to_bytes(made.post))
+            answer = await self.calls.get(ORDER_ANSWER, endpoints.POST_ORDER, body=POST_ORDER.written(made.post))
         except ExecError as error:
             return self._failed(order, made, error)
         return self._answered(order, made, answer)
@@ -293,7 +298,7 @@ class PolymarketVenue:
             except ExecError as error:
                 results[order.id] = error
         if made:
-            body = POST_ORDERS.to_bytes(tuple(item.post for _, item in made))
+            body = POST_ORDERS.written(tuple(item.post for _, item in made))
             answers: Sequence[OrderAnswer | ExecError]
             try:
                 told = await self.calls.get(ORDER_ANSWERS, endpoints.POST_ORDERS, body=body)
@@ -321,17 +326,19 @@ class PolymarketVenue:
         if answer.order_id.lower() != name:
             what = f"the order is called {answer.order_id[:80]}, and its hash is {name}"
             return self._failed(order, made, InvalidResponse(VENUE, "order_id", what))
-        self._listening().answered(name, final_lots(order, made.post, answer))
-        self._listening().news.answered(order.id)
+        self._listening().answered(made.ticket, final_lots(order, made.post, answer), is_spent(made.post, answer))
+        if rest_is_cancelled(order) and not is_whole(order, answer):
+            self._cancel_rest(made.ticket)
         return OrderAck(order.id, name, self._runtime.now_ns())
 
     def _failed(self, order: Order, made: Draft, error: ExecError) -> OrderAck:
         """The ack of an order that had arrived before. Errors: the one given, for all others."""
         name = made.ticket.venue_order_id
         key = key_of(error)
+        if rest_is_cancelled(order) and (key == "duplicate" or error.reached is Reached.UNKNOWN):
+            self._cancel_rest(made.ticket)
         if key == "duplicate":
-            self._listening().answered(name, None)
-            self._listening().news.answered(order.id)
+            self._listening().answered(made.ticket)
             return OrderAck(order.id, name, self._runtime.now_ns())
         if key == "tick":
             self.refresh_soon(self.by_name[order.market])
@@ -342,6 +349,35 @@ class PolymarketVenue:
         else:
             self._listening().news.answered(order.id)
         raise error
+
+    def _cancel_rest(self, ticket: Ticket) -> None:
+        if ticket.venue_order_id not in self._resting:
+            self._resting.add(ticket.venue_order_id)
+            self._spawn(self._no_rest(ticket), f"rest of {ticket.order_id}")
+
+    async def _no_rest(self, ticket: Ticket) -> None:
+        """Cancel what an IOC order left, until it surely is gone: an order that waits out a delay cannot be cancelled yet,
+        and one whose answer was lost may still arrive."""
+        name, pause_ns = ticket.venue_order_id, PAUSE_NS
+        until_ns = self._runtime.now_ns() + TRAITS.acceptance_ns
+        body = CANCEL_ORDER.to_bytes(CancelOrder(name))
+        while True:
+            try:
+                answer = await self.calls.get(CANCEL_ANSWER, endpoints.CANCEL_ORDER, body=body)
+                if name in answer.canceled:
+                    self._listening().cancelled_besides(name)
+                    break
+                row = await self.order_row(name)
+                if row is None and self._runtime.now_ns() >= until_ns:
+                    break
+                if row is not None and row.state not in ALIVE:
+                    self._listening().told(name, row)
+                    break
+            except ExecError as error:
+                log.warning("polymarket: the rest of order %s is not cancelled yet: %s", ticket.order_id, error)
+            await self._runtime.sleep(pause_ns)
+            pause_ns = min(PAUSE_NS_MAX, 2 * pause_ns)
+        self._resting.discard(name)
 
     async def cancel_order(self, order_id: OrderId) -> CancelAck:
         try:

@@ -18,7 +18,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from execsim.core.errors import ValidationError
-from execsim.core.order import Order, OrderId, OrderType, Side
+from execsim.core.order import Order, OrderId, OrderType, Side, TimeInForce
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
 from execsim_polymarket.amounts import SIZE_STEP
 from execsim_polymarket.entry import Terms, amounts_of, kind_of
@@ -51,8 +51,8 @@ def draft(order: Order, market: Market, condition: str, terms: Terms, identity: 
     if kind == "GTD" and order.expire_ns is None:
         raise ValidationError("expire", "a GTD order needs a time")
     post_only = order.type is OrderType.POST_ONLY
-    if post_only and kind not in ("GTC", "GTD"):
-        raise ValidationError("post_only", f"a post-only order cannot be {kind}")
+    if post_only and order.tif not in (TimeInForce.GTC, TimeInForce.GTD):
+        raise ValidationError("post_only", f"a post-only order cannot be {order.tif.value}")
     fields, name = identity.draft(
         side=order.side, token_id=int(market.token(order.outcome)), maker_amount=amounts.maker,
         taker_amount=amounts.taker, salt=salt_of(order.id), timestamp_ms=order.created_ns // NS_PER_MS,

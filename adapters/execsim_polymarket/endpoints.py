@@ -87,6 +87,15 @@ GET_SIMPLIFIED_MARKETS: Final = Endpoint("GET", "/simplified-markets")
 GET_SAMPLING_SIMPLIFIED: Final = Endpoint("GET", "/sampling-simplified-markets")
 GET_PRICE_HISTORY: Final = Endpoint("GET", "/prices-history")
 
+
+def topic(endpoint: Endpoint) -> str:
+    """What the venue's limits call it (limits.DOOR): the path, but for logins and cancels that share one with others."""
+    name = endpoint.path.strip("/").removesuffix("/{}")
+    if name.startswith("auth/"):
+        return "auth"
+    return "orders/cancel" if endpoint is CANCEL_ORDERS else name
+
+
 ENDPOINTS: Final = tuple(value for value in list(globals().values()) if isinstance(value, Endpoint))
 """All of them."""
 _BY_PATH: Final = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}

@@ -2,9 +2,13 @@
 
     LIMIT, POST_ONLY         GTC or GTD: shares are the target
     IOC, FOK, MARKET  SELL   FAK or FOK: shares are the target
-    IOC, FOK, MARKET  BUY    FAK or FOK: pUSD are the target. One given in shares spends price x shares at most, to the cent,
-                             and where it is matched below its price the venue gives more shares than were asked for
-                             (nautilus_trader issue 3221)
+    IOC, FOK, MARKET  BUY    of `quote_amount`: FAK or FOK, which spend that many pUSD
+    IOC, MARKET  BUY         of shares: GTC, and what does not trade at once is cancelled (`rest_is_cancelled`)
+    FOK  BUY                 of shares: refused here
+
+A FAK or FOK BUY has no number of shares: the venue spends its pUSD, and below its price gives more shares than were asked
+for (nautilus_trader issue 3221): ten times as many where the ask is a tenth of the worst price. Who asks for 10 shares never
+gets more here. A GTC order may trade in part, so nothing is left that a FOK of shares could be sent as.
 
 A MARKET order without a price may trade up to the last tick. GTD: `expire_ns` is the time the venue is told, and it drops
 the order 60 s earlier. Source: polymarket.md sections 4, 5.1, 7.
@@ -49,15 +53,32 @@ class Entry(NamedTuple):
 
 
 def kind_of(order: Order) -> OrderKind:
-    """A MARKET order that says GTC is a FAK: it never rests."""
+    """What it is sent as. A MARKET order that says GTC is a FAK: it never rests."""
+    kind = _at_once(order)
+    return "GTC" if kind == "FAK" and _buys_shares(order) else kind
+
+
+def rest_is_cancelled(order: Order) -> bool:
+    """Whether it is sent as a GTC order whose rest must be cancelled as soon as the venue has it."""
+    return _at_once(order) == "FAK" and _buys_shares(order)
+
+
+def _at_once(order: Order) -> OrderKind:
     kind = _KINDS[order.tif]
     return "FAK" if order.type is OrderType.MARKET and kind in ("GTC", "GTD") else kind
+
+
+def _buys_shares(order: Order) -> bool:
+    return order.side is Side.BUY and order.quote_amount is None
 
 
 def amounts_of(order: Order, tick_i: int) -> Amounts:
     """The integers to sign. Errors: ValidationError naming the rule."""
     kind = kind_of(order)
     if kind in ("GTC", "GTD"):
+        if order.price_i is None and rest_is_cancelled(order):
+            what = "a market BUY of so many shares needs a price: the venue spends pUSD"
+            raise ValidationError("market_buy", what, "give a worst price, or quote_amount")
         if order.size_lots is None or order.price_i is None:
             raise ValidationError("limit", "a resting order needs a size in shares and a price")
         return limit_amounts(order.side, order.price_i, order.size_lots, tick_i)
@@ -68,13 +89,10 @@ def amounts_of(order: Order, tick_i: int) -> Amounts:
         if order.size_lots is None:
             raise ValidationError("quote_amount", "Polymarket sells shares, not an amount of pUSD", "give a size")
         return sent_amounts(order.side, price_i, order.size_lots, tick_i)
-    units = order.quote_amount
-    if units is None:
-        if order.size_lots is None or order.price_i is None:
-            what = "a market BUY of so many shares needs a price: the venue spends pUSD"
-            raise ValidationError("market_buy", what, "give a worst price, or quote_amount")
-        units = price_i * order.size_lots // PRICE_ONE
-    return sent_amounts(order.side, price_i, units, tick_i)
+    if order.quote_amount is None:
+        what = "a FOK BUY spends pUSD: it could bring more shares than were asked for"
+        raise ValidationError("fok_buy", what, "give quote_amount, or make it IOC")
+    return sent_amounts(order.side, price_i, order.quote_amount, tick_i)
 
 
 def compose(
@@ -86,8 +104,8 @@ def compose(
     kind, amounts = kind_of(order), amounts_of(order, terms.tick_i)
     if kind == "GTD" and order.expire_ns is None:
         raise ValidationError("expire", "a GTD order needs a time")
-    if order.type is OrderType.POST_ONLY and kind not in ("GTC", "GTD"):
-        raise ValidationError("post_only", f"a post-only order cannot be {kind}")
+    if order.type is OrderType.POST_ONLY and order.tif not in (TimeInForce.GTC, TimeInForce.GTD):
+        raise ValidationError("post_only", f"a post-only order cannot be {order.tif.value}")
     signed = account.order(
         side=order.side, token_id=int(market.token(order.outcome)), maker_amount=amounts.maker,
         taker_amount=amounts.taker, salt=salt, timestamp_ms=now_ns // 1_000_000, neg_risk=terms.neg_risk,

@@ -22,7 +22,7 @@ from execsim.core.errors import InvalidResponse, ValidationError
 from execsim.core.fees import Liquidity, Traded
 from execsim.core.instrument import Instrument, Outcome
 from execsim.core.order import Fill, FillId, FillStatus, MatchKind, OrderId, Side
-from execsim.core.units import Rounding
+from execsim.core.units import NS_PER_S, Rounding
 from execsim_polymarket.wire.trading import MakerOrder, TradeRecord
 from execsim_polymarket.wire.values import VENUE, ns_of
 
@@ -160,5 +160,6 @@ def _kind(trade: TradeRecord, maker: MakerOrder) -> MatchKind:
 
 def _time_ns(trade: TradeRecord) -> int:
     """When the venue matched it: to the ns where it says so, else to the second."""
-    nano = trade.match_time_nano or ""
-    return int(nano) if nano.isdecimal() and len(nano) >= 18 else ns_of(trade.match_time)
+    nano, matched_ns = trade.match_time_nano or "", ns_of(trade.match_time)
+    fine_ns = int(nano) if nano.isdecimal() and len(nano) <= 19 else 0
+    return fine_ns if 0 <= fine_ns - matched_ns < NS_PER_S else matched_ns

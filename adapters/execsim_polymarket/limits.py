@@ -44,6 +44,28 @@ LIMITS: Final = (
 )
 
 
+def _calls(n: int, *topics: str) -> LimitRule:
+    """A Cloudflare window of one address over some calls (their paths without `/`)."""
+    name = "ledger_10s" if len(topics) > 1 else f"{topics[0]}_10s"
+    return LimitRule(
+        name, _QUERY, Sliding(n, SHORT_NS), scope="ip", max_delay_ns=MAX_DELAY_NS, topics=frozenset(topics)
+    )
+
+
+DOOR: Final = (
+    LimitRule("address", _QUERY, Sliding(15_000, SHORT_NS), scope="ip", max_delay_ns=MAX_DELAY_NS),  # [doc] general
+    LimitRule("address_clob", _QUERY, Sliding(9_000, SHORT_NS), scope="ip", max_delay_ns=MAX_DELAY_NS),  # [doc]
+    _calls(1_500, "book"), _calls(1_500, "price"), _calls(1_500, "midpoint"),  # [doc]
+    _calls(500, "books"), _calls(500, "prices"), _calls(500, "midpoints"),  # [doc]
+    _calls(1_000, "prices-history"), _calls(200, "tick-size"), _calls(100, "ok"),  # [doc]
+    _calls(500, "data/orders"), _calls(500, "data/trades"), _calls(125, "notifications"),  # [doc]
+    _calls(900, "data/orders", "data/trades", "data/order", "notifications"),  # [doc] a "ledger group": of what, [?]
+    _calls(200, "balance-allowance"), _calls(50, "balance-allowance/update"), _calls(100, "auth"),  # [doc]
+    _calls(250, "cancel-all"), _calls(1_500, "cancel-market-orders"), _calls(2_000, "orders/cancel"),  # [doc]
+)  # fmt: skip
+"""What one address may ask of the REST host, whoever signs: counted by `execsim serve` before a request is looked at."""
+
+
 def _signer(orders_per_s: int, orders: int, cancels_per_s: int, cancels: int) -> tuple[LimitRule, ...]:
     """Buckets of one signer [doc]: an order or order id costs 1, a batch passes whole or not at all, 429 has Retry-After."""
     return (

@@ -8,7 +8,7 @@ that is slow to answer. Where the answer is lost, all is told, the placement fir
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from execsim.core.events import FillSettled, FillVoided, OrderAcked, OrderFilled, OrderGone, VenueEvent
@@ -53,11 +53,20 @@ class OrderNews:
         else:
             flight.held.append(event)
 
-    def answered(self, order_id: OrderId) -> None:
-        """The answer came: what was kept back is told right after the engine has booked it."""
+    def answered(self, order_id: OrderId, filled: bool = False) -> bool:
+        """The answer came: what was kept back is told right after the engine has booked it. `filled`: its last fill was the
+        last there will be; returns whether it could be told so."""
         flight = self._flights.pop(order_id, None)
-        if flight is not None and flight.held:
-            self._runtime.call_at(self._runtime.now_ns(), self._release, flight)
+        if flight is None or not flight.held:
+            return False
+        self._runtime.call_at(self._runtime.now_ns(), self._release, flight)
+        if not filled:
+            return False
+        for at, event in reversed(list(enumerate(flight.held))):
+            if isinstance(event, OrderFilled):
+                flight.held[at] = replace(event, done=True)
+                return True
+        return False
 
     def lost(self, order_id: OrderId) -> None:
         """No answer will come: if the channel said that the order was placed, that is news now."""

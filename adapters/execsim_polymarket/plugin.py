@@ -18,6 +18,7 @@ from execsim.ports import (
     Finding,
     LiveDoor,
     LiveVenue,
+    MarketSource,
     Runtime,
     Transport,
     VenueConfig,
@@ -27,7 +28,7 @@ from execsim.ports import (
 from execsim_polymarket.archive import PolymarketFrames
 from execsim_polymarket.hosts import REST, VARIABLES, WS
 from execsim_polymarket.instruments import VENUE_ID, instrument
-from execsim_polymarket.limits import LIMITS, TIERS, TRAITS
+from execsim_polymarket.limits import DOOR, LIMITS, TIERS, TRAITS
 from execsim_polymarket.pmxt import PmxtV2
 
 TEXTS: Final = {
@@ -46,6 +47,8 @@ TEXTS: Final = {
         "not enough balance / allowance: the balance is not enough -> "
         "balance: {free}, sum of matched orders: 0, order amount (inc. fees): {needed}",
     ),
+    # [?] what follows `the allowance is not enough` is not published (polymarket.md section 5.5)
+    "allowance": ("400", "not enough balance / allowance: the allowance is not enough"),
     "duplicate": ("400", "order {order_id} is invalid. Duplicated."),
     "expired": ("400", "invalid expiration"),
     "expiry_min": ("400", "invalid expiration"),
@@ -64,6 +67,7 @@ PROFILE: Final = VenueProfile(
     texts=TEXTS,
     limits=LIMITS,
     tiers=TIERS,
+    door=DOOR,
     client_per_s="10",  # the preset of the gateway this project replaces
     client_burst=20,
     gtd_early_ns=60 * NS_PER_S,  # the venue drops a GTD order 60 s before its stated time
@@ -119,6 +123,13 @@ async def record(
     await recorder.record(markets, transport, runtime, write)
 
 
+def data(config: VenueConfig, transport: Transport, runtime: Runtime) -> MarketSource:
+    """`LiveDoor.data`. Errors: ConfigError."""
+    with _extra():
+        from execsim_polymarket.watcher import PolymarketData
+    return PolymarketData(config, transport, runtime)
+
+
 @contextmanager
 def _extra() -> Iterator[None]:
     try:
@@ -129,5 +140,5 @@ def _extra() -> Iterator[None]:
 
 VENUE: Final = VenuePlugin(
     VENUE_ID, (PolymarketFrames(), PmxtV2()), instrument, PROFILE, dialect=_dialect, connect=connect,
-    live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine, record),
+    live=LiveDoor(REST, WS, VARIABLES, secure, clock, examine, record, data),
 )  # fmt: skip

@@ -91,7 +91,14 @@ class Note:
     what: str
 
 
-UserAction = LinkAction | Emit | AskOrders | AskTrades | AskOrder | Note
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """An order of money has got all it asked for, with fills that were told before anybody knew that it was all."""
+
+    order_id: OrderId
+
+
+UserAction = LinkAction | Emit | Filled | AskOrders | AskTrades | AskOrder | Note
 
 
 @dataclass(slots=True)
@@ -102,6 +109,8 @@ class _Order:
     heard_lots: int = 0
     told_lots: int = 0
     final_lots: int | None = None
+    whole: bool = False
+    """with `final_lots` it has got all it asked for"""
     behind_ns: int = NEVER
     """since when it says it traded more than we heard of"""
 
@@ -136,18 +145,24 @@ class UserSession:
         for one that is known."""
         self._orders.setdefault(ticket.venue_order_id, _Order(ticket, heard_lots=heard_lots))
 
-    def answered(self, venue_order_id: str, now_ns: int, final_lots: int | None = None) -> list[UserAction]:
+    def answered(
+        self, venue_order_id: str, now_ns: int, final_lots: int | None = None, whole: bool = False
+    ) -> list[UserAction]:
         """The venue took the order and the engine has its answer: no ack is made of later news. `final_lots`: of a FOK or
-        FAK order, the shares that were matched and all that ever will be; when their fills are heard, it is over."""
+        FAK order, the shares that were matched and all that ever will be; when their fills are heard, it is over: filled
+        if it is for money and that is all spent (`whole`), or all its shares are bought; else gone."""
         order = self._orders.get(venue_order_id)
         if order is None:
             return []
         order.acked = True
-        order.final_lots = final_lots
+        order.final_lots, order.whole = final_lots, whole
         if final_lots is None or order.ended:
             return []
         if order.heard_lots >= final_lots:
-            return self._gone(order, "nothing is left to trade", now_ns)
+            if not whole:
+                return self._gone(order, "nothing is left to trade", now_ns)
+            self._end(order)
+            return [Filled(order.ticket.order_id)]
         self._told(order, final_lots, now_ns)
         return []
 
@@ -315,7 +330,7 @@ class UserSession:
             order.behind_ns = NEVER
             self._behind.pop(ticket.venue_order_id, None)
         over = order.final_lots is not None and order.heard_lots >= order.final_lots
-        done = over if ticket.size_lots is None else order.heard_lots >= ticket.size_lots
+        done = over and order.whole if ticket.size_lots is None else order.heard_lots >= ticket.size_lots
         actions: list[UserAction] = [Emit(OrderFilled(fill, done, now_ns))]
         if done:
             self._end(order)

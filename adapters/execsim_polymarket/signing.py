@@ -28,7 +28,7 @@ from execsim_polymarket.domains import POLYGON, Exchange, exchange_for
 from execsim_polymarket.orders import OrderFields, SignatureType, order_id
 from execsim_polymarket.sign import Account, PrivateKey
 from execsim_polymarket.wire.account import CREDENTIALS
-from execsim_polymarket.wire.trading import POST_ORDER, POST_ORDERS, PostOrder
+from execsim_polymarket.wire.trading import POST_ORDER, POST_ORDERS, OrderMessage, PostOrder
 from execsim_polymarket.wire.values import VENUE
 
 USER_CHANNEL: Final = "/ws/user"
@@ -180,15 +180,16 @@ class SigningTransport:
 
     def _orders(self, path: str, body: bytes) -> bytes:
         if path == "/order":
-            return POST_ORDER.to_bytes(self._order(POST_ORDER.from_client(body)))
-        return POST_ORDERS.to_bytes(tuple(self._order(post) for post in POST_ORDERS.from_client(body)))
+            return POST_ORDER.written(self._order(POST_ORDER.from_client(body)))
+        return POST_ORDERS.written(tuple(self._order(post) for post in POST_ORDERS.from_client(body)))
 
     def _order(self, post: PostOrder) -> PostOrder:
         if post.order.signature:
             return post
         fields = post.order.fields
         signed = self._account.sign(fields, self._exchange(fields.token_id))
-        return replace(post, order=replace(post.order, signature=signed.signature), owner=self._known().key)
+        message = OrderMessage.of(signed, post.order.expiration_s)
+        return PostOrder(message, self._known().key, post.order_type, post.defer_exec, post.post_only)
 
     def _exchange(self, token_id: int) -> Exchange:
         if token_id not in self._neg_risk:

@@ -8,6 +8,7 @@ so both count as its own.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from execsim_polymarket.addresses import address_bytes, address_word, checksummed
@@ -61,6 +62,7 @@ def deposit_wallet(eoa: str, *, beacon: bool) -> str:
     return _create2(address_bytes(DEPOSIT_FACTORY), keccak256(arguments), keccak256(init))
 
 
+@lru_cache(maxsize=4096)
 def wallet_kind(eoa: str, wallet: str) -> SignatureType | None:
     """How a key signs for a wallet, if the wallet is one of its own; None if it is not."""
     raw = address_bytes(wallet)

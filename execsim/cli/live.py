@@ -1,4 +1,5 @@
-"""`execsim run SCENARIO --live`: the limits, the preflight and the consent that stand before the first order."""
+"""`execsim run SCENARIO --live`: the limits, the preflight and the consent that stand before the first order; and `--paper`,
+which needs none of them."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from execsim.core.errors import ConfigError
+from execsim.core.units import plain
 from execsim.scenario import model
 
 if TYPE_CHECKING:
     from execsim.ports import Finding
     from execsim.scenario.live import LiveAddress
+    from execsim.scenario.paper import PaperAddress
 
 CONSENT = "trade live"
 
@@ -37,6 +40,20 @@ def go_live(scenario: model.Scenario, folder: Path, consented: bool, quiet: bool
         )
     if not consented:
         ask_consent(address)
+    return address
+
+
+def on_paper(scenario: model.Scenario, quiet: bool) -> PaperAddress:
+    """Nothing is ordered anywhere: no key, no consent. Errors: ConfigError."""
+    from execsim.kernel import is_warm, warm_up
+    from execsim.scenario.paper import paper_address
+
+    address = paper_address(scenario)
+    if not is_warm() and not quiet:
+        say("compiling the kernel, once on this machine (some seconds) ...")
+    warm_up()
+    if not quiet:
+        say(f"paper: market data of {address.rest}, orders stay here; {plain(scenario.paper.hold_ms)} ms behind")
     return address
 
 

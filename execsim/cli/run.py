@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from execsim.cli.live import go_live
+from execsim.cli.live import go_live, on_paper
 from execsim.cli.outlets import LogFormat, LogLevel, MetricsEvery, MetricsFile, MetricsPort, MetricsWs, watched
 from execsim.cli.results import bar_of, blame, print_summary, write_report_of
 from execsim.cli.trade import at_exchange, trade
@@ -50,17 +50,22 @@ def command(
     ] = None,
     account: Annotated[str, typer.Option(help="--native: the account to trade there")] = "trader",
     for_s: Annotated[
-        int | None, typer.Option("--for", metavar="SECONDS", min=1, help="--native: end after so many real seconds")
+        int | None, typer.Option("--for", metavar="SECONDS", min=1, help="In wall time: end after so many real seconds")
     ] = None,
     live: Annotated[
         bool, typer.Option("--live", help="Trade at the venue itself, with real money (docs/polymarket_live.md)")
+    ] = False,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The venue's live data, a simulated exchange, no key (docs/paper.md)")
     ] = False,
     yes_live: Annotated[
         bool, typer.Option("--yes-live", help="--live: do not ask for consent on the terminal")
     ] = False,
     recover: Annotated[
         bool,
-        typer.Option("--recover", help="--native: take up the journal in --out where it ends, print the plan first"),
+        typer.Option(
+            "--recover", help="In wall time: take up the journal in --out where it ends, print the plan first"
+        ),
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failing strategy")] = False,
     metrics_port: MetricsPort = None,
@@ -70,19 +75,23 @@ def command(
     log_level: LogLevel = "error",
     log_format: LogFormat = "text",
 ) -> None:
-    """Replay a recorded (or synthetic) market through the engine in virtual time, or trade in wall time (--native)."""
+    """Replay a recorded (or synthetic) market through the engine in virtual time, or trade in wall time (--native, --paper,
+    --live)."""
     path = model.locate(scenario)
     settings = list(settings or [])
     if strategy is not None:
         settings += [f"strategy.file={json.dumps(str(strategy.resolve()))}"]
     checked = model.load(path, seed, settings, replace_strategy=strategy is not None)
-    in_wall_time = native is not None or live
-    if native is not None and live:
-        raise ConfigError("--native and --live are two places to trade", "name one")
+    given = {"--native": native is not None, "--paper": paper, "--live": live}
+    places = [name for name, there in given.items() if there]
+    in_wall_time = bool(places)
+    if len(places) > 1:
+        raise ConfigError(f"{' and '.join(places)} are different places to trade", "name one")
+    how = "add --native HOST:PORT, --paper or --live, or leave it out"
     if for_s is not None and not in_wall_time:
-        raise ConfigError("--for is for sessions in wall time", "add --native HOST:PORT or --live, or leave it out")
+        raise ConfigError("--for is for sessions in wall time", how)
     if recover and not in_wall_time:
-        raise ConfigError("--recover is for sessions in wall time", "add --native HOST:PORT or --live, or leave it out")
+        raise ConfigError("--recover is for sessions in wall time", how)
     if yes_live and not live:
         raise ConfigError("--yes-live is the consent to --live", "add --live, or leave it out")
     with logging_as(log_level, log_format), watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch:
@@ -90,6 +99,8 @@ def command(
             where: Callable[[], Door] = partial(go_live, checked, path.parent, yes_live, quiet)
             if native is not None:
                 where = partial(at_exchange, native, account)
+            elif paper:
+                where = partial(on_paper, checked, quiet)
             mode = checked.journal.mode if any(item.startswith("journal") for item in settings) else "full"
             trade(
                 checked,

@@ -1,5 +1,5 @@
-"""`execsim run SCENARIO --native HOST:PORT` and `--live`: the scenario's strategy in wall time, at an exchange in another
-process, or at the venue itself."""
+"""`execsim run SCENARIO --native HOST:PORT`, `--paper` and `--live`: the scenario's strategy in wall time, at an exchange in
+another process, at one in this process on a venue's data, or at the venue itself."""
 
 from __future__ import annotations
 

@@ -37,6 +37,11 @@ class TokenBucket:
         earliest = max(self._tat, now) + (tokens - self.burst) * self._per_token
         return max(0, ceil_div(earliest - now, self._scale))
 
+    def left(self, now_ns: int) -> int:
+        """Whole tokens that are there now; negative in debt."""
+        now = now_ns * self._scale
+        return self.burst - ceil_div(max(self._tat, now) - now, self._per_token)
+
     def take(self, now_ns: int, tokens: int = 1) -> int:
         """Take `tokens` if they are there and return 0; else take nothing and return the wait in ns."""
         wait = self.wait_ns(now_ns, tokens)

@@ -30,6 +30,8 @@ class Meter(Protocol):
 
     def wait_ns(self, now_ns: int, tokens: int = 1) -> int: ...
 
+    def left(self, now_ns: int) -> int: ...
+
     def take(self, now_ns: int, tokens: int = 1) -> int: ...
 
     def force(self, now_ns: int, tokens: int = 1) -> None: ...
@@ -128,7 +130,8 @@ class Unfilled:
 @dataclass(frozen=True, slots=True)
 class LimitRule:
     """One limit. A request of one of `kinds` costs `cost` of its kind (default `cost_default`), times the orders it
-    carries if `per_order`; `scope` says whose requests are counted together.
+    carries if `per_order`; `scope` says whose requests are counted together. `topics` narrows it to calls the venue names
+    ("book"); empty: all.
 
     Who asks for too much is delayed by up to `max_delay_ns` and refused beyond it (0: refused at once), with code `code`.
     `tells_wait`: the refusal says when to come back (Retry-After). `counts_refused`: refused requests cost as well.
@@ -150,6 +153,7 @@ class LimitRule:
     code: str = "429"
     text: str = ""
     """the venue's words; "": the profile's `rate_limit`"""
+    topics: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         where = f"rate limit {self.name!r}"

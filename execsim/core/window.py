@@ -47,6 +47,11 @@ class FixedWindow:
         self._turn(now_ns)
         return 0 if self._count + tokens <= self.n else (self._window + 1) * self.per_ns - now_ns
 
+    def left(self, now_ns: int) -> int:
+        """Tokens that are there now; negative where more were counted."""
+        self._turn(now_ns)
+        return self.n - self._count
+
     def take(self, now_ns: int, tokens: int = 1) -> int:
         """Take `tokens` if they are there and return 0; else take nothing and return the wait in ns."""
         wait = self.wait_ns(now_ns, tokens)
@@ -92,6 +97,11 @@ class SlidingWindow:
             if missing <= 0:
                 return at_ns + self.per_ns - now_ns
         raise AssertionError("tokens <= n: all that was taken leaves room for them")
+
+    def left(self, now_ns: int) -> int:
+        """Tokens that are there now."""
+        self._forget(now_ns)
+        return self.n - self._count
 
     def take(self, now_ns: int, tokens: int = 1) -> int:
         """Take `tokens` if they are there and return 0; else take nothing and return the wait in ns."""

@@ -9,17 +9,29 @@ from execsim.core.errors import InternalError
 
 class Account:
     """What one trader holds. `reserved` is the part that resting orders have a claim on, `unsettled` what matches gave
-    and the chain has not mined yet, `locked` what a fault keeps from being used."""
+    and the chain has not mined yet, `locked` what a fault keeps from being used. `allowed` is what the venue may still take
+    of an asset (trades only: splits and merges are the owner's own doing); an asset that is not there: everything."""
 
     def __init__(self) -> None:
         self.balances: dict[str, int] = defaultdict(int)
         self.reserved: dict[str, int] = defaultdict(int)
         self.unsettled: dict[str, int] = defaultdict(int)
         self.locked: dict[str, int] = defaultdict(int)
+        self.allowed: dict[str, int] = {}
 
     def free(self, asset: str) -> int:
         """What a new order may use."""
         return self.balances[asset] - self.reserved[asset] - self.unsettled[asset] - self.locked[asset]
+
+    def approved(self, asset: str) -> int | None:
+        """What a new order may use of what the venue is allowed to take, beside resting orders; None: no bound."""
+        allowed = self.allowed.get(asset)
+        return None if allowed is None else allowed - self.reserved[asset]
+
+    def taken(self, asset: str, amount: int) -> None:
+        """The venue took `amount` (negative: a trade failed, and it goes back): a bounded allowance is used up."""
+        if asset in self.allowed:
+            self.allowed[asset] -= amount
 
     def reserve(self, asset: str, amount: int) -> bool:
         """Claim `amount` of what is free; False (and nothing happens) when there is not enough."""

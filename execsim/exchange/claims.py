@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from execsim.core.errors import ExecError
 from execsim.core.fees import Liquidity
-from execsim.core.order import Side
+from execsim.core.order import Fill, Side
 from execsim.core.units import Rounding
 from execsim.exchange.account import Account, Ledger
 from execsim.exchange.plan import Plan
@@ -47,15 +47,25 @@ class Claims:
 
     def check(self, order: VenueOrder, plan: Plan) -> ExecError | None:
         """Why the account cannot pay for the order, or None."""
-        needed, free = self.needed(order, plan), self._account(order).free(order.pays)
-        if self._profile.shorting or needed <= free:
+        account = self._account(order)
+        needed, free, approved = self.needed(order, plan), account.free(order.pays), account.approved(order.pays)
+        if self._profile.shorting or (needed <= free and (approved is None or needed <= approved)):
             return None
+        rule = "balance" if needed > free else "allowance"
+        free = free if approved is None or needed > free else approved
         inst = order.instrument
         asset = inst.quote if order.side is Side.BUY else inst.asset_of(order.outcome)
         return refuse(
-            inst.venue, self._profile, "balance", asset=asset.name, free=asset.decimal(free),
+            inst.venue, self._profile, rule, asset=asset.name, free=asset.decimal(free),
             needed=asset.decimal(needed), order_id=order.id,
         )  # fmt: skip
+
+    def spent(self, order: VenueOrder, fill: Fill, sign: int = 1) -> None:
+        """A fill of the order uses up what its account allows; sign -1: the fill failed on chain. A fee of a sale is taken
+        from its proceeds."""
+        buys = order.side is Side.BUY
+        amount = abs(fill.cash) + max(0, fill.fee) if buys else order.instrument.base_amount(fill.lots)
+        self._account(order).taken(order.pays, sign * amount)
 
     def hold(self, order: VenueOrder, plan: Plan) -> None:
         """Set the whole cost aside (an order that waits out a delay): `check` has said that it is there."""

@@ -7,6 +7,7 @@ POST clock   {"go": true}           let a held market move        {"hold": true}
              {"to_ns": 1767614400000000000}   the same, up to an instant of the exchange
 GET  faults                         every pack, whether it is at work
 POST faults  {"pack": "outage", "on": true, "params": {}}
+POST accounts {"address": "..", "deposit": "100"}   host_accounts.py
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any, Final
 
 from execsim.core.errors import ConfigError
 from execsim.core.units import NS_PER_MS
-from execsim.ports import Desk, Response
+from execsim.exchange.host_accounts import change_account
+from execsim.ports import Desk, Dialect, Response
 
 OWN: Final = "/_execsim/"
 SPEED_MAX: Final = 100_000
@@ -29,7 +31,7 @@ VERBS: Final = ("go", "hold", "speed", "advance_ms", "to_ns")
 JSON: Final = {"content-type": "application/json"}
 
 
-def answer(desk: Desk, method: str, name: str, body: bytes, told: Callable[[Response], None]) -> None:
+def answer(dialect: Dialect, desk: Desk, method: str, name: str, body: bytes, told: Callable[[Response], None]) -> None:
     """Do it; `told` hears the answer, at once unless it is a step."""
     try:
         if name == "clock" and method == "POST":
@@ -40,8 +42,12 @@ def answer(desk: Desk, method: str, name: str, body: bytes, told: Callable[[Resp
             if method == "POST":
                 _fault(desk, _object(body))
             told(written(200, [asdict(state) for state in desk.faults()]))
+        elif name == "accounts" and method == "POST":
+            told(written(200, change_account(dialect, desk, _object(body))))
         else:
-            raise ConfigError(f"there is no {OWN}{name[:32]}", f"there are: {OWN}clock, {OWN}faults")
+            raise ConfigError(
+                f"there is no {OWN}{name[:32]}", f"there are: {OWN}clock, {OWN}faults, POST {OWN}accounts"
+            )
     except ConfigError as error:
         told(written(400, {"error": str(error)}))
 

@@ -10,6 +10,7 @@ from execsim.core.errors import AuthenticationError, ConfigError
 from execsim.core.events import Depth, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.order import OrderId, VenueId
+from execsim.core.request import RequestKind
 from execsim.core.units import plain
 from execsim.exchange.account import Ledger
 from execsim.exchange.exchange import Exchange
@@ -17,8 +18,10 @@ from execsim.exchange.faults import PACKS
 from execsim.exchange.faults.build import build_pack
 from execsim.exchange.latency import LatencyModel
 from execsim.exchange.publisher import Publisher
+from execsim.exchange.rewards import Resting, counts, midpoint_doubled
 from execsim.exchange.venue import SimulatedVenue
 from execsim.ports import (
+    Budget,
     Closing,
     DeskClock,
     EventSink,
@@ -27,6 +30,7 @@ from execsim.ports import (
     MarketSink,
     MarketState,
     OrderRecord,
+    RewardTerms,
     Runtime,
     VenueProfile,
 )
@@ -104,6 +108,7 @@ class ServedDesk:
         clock: Callable[[], DeskClock],
         hours: Hours | None = None,
         infos: Mapping[str, MarketInfo] | None = None,
+        rewards: Mapping[str, RewardTerms] | None = None,
     ) -> None:
         self.exchange = exchange
         self._publisher = publisher
@@ -112,6 +117,8 @@ class ServedDesk:
         self._clock = clock
         self._hours = hours or RunHours(exchange.runtime)
         self._infos = dict(infos or {})
+        self._rewards = dict(rewards or {})
+        self._asked_ns = 0
         self._seats: dict[str, _Seat] = {}
 
     @property
@@ -151,6 +158,58 @@ class ServedDesk:
         venue = SimulatedVenue(self.exchange, self._latency, account)
         self._endow(venue)
         self._seats[account] = _Seat(venue)
+
+    def deposit(self, account: str, asset: str, units: int) -> None:
+        self._seat(account).venue.deposit(self._asset(asset), units)
+
+    def approve(self, account: str, asset: str, units: int | None) -> None:
+        allowed = self._seat(account).venue.held.allowed
+        allowed.pop(self._asset(asset), None)
+        if units is not None:
+            allowed[asset] = units
+
+    def balance(self, account: str, asset: str) -> int:
+        return self._seat(account).venue.held.balances[asset]
+
+    def allowances(self, account: str) -> Mapping[str, int]:
+        return {name: max(0, units) for name, units in self._seat(account).venue.held.allowed.items()}
+
+    def _asset(self, name: str) -> str:
+        instruments = self.exchange.instruments.values()
+        known = {asset.name for one in instruments for asset in (one.quote, one.base, one.complement) if asset}
+        if name not in known:
+            raise ConfigError(f"{self.venue_id} has no asset {name[:64]!r}", f"it has: {', '.join(sorted(known)[:20])}")
+        return name
+
+    def admit(self, topic: str, peer: str) -> int:
+        self._asked_ns = max(self._asked_ns, self.hours.wall_ns())  # a wall clock may be set back, a count may not
+        verdict = self.exchange.door.ask(RequestKind.QUERY, self._asked_ns, ip=peer, topic=topic)
+        if verdict.error is not None:
+            raise verdict.error
+        return verdict.delay_ns
+
+    def budget(self, account: str, kind: RequestKind) -> Budget | None:
+        return self.exchange.limits.budget(kind, self.runtime.now_ns(), account)
+
+    def rewards(self, market: str) -> RewardTerms | None:
+        self._known(market)
+        return self._rewards.get(market)
+
+    def scores(self, account: str, order_id: OrderId) -> bool:
+        order = self.exchange.entry.find(account, order_id)
+        terms = None if order is None else self._rewards.get(order.instrument.market)
+        if order is None or terms is None or not order.is_open or order.delayed or order.book_price_i is None:
+            return False
+        seen = self.exchange.seen(account, order.instrument.market)
+        if seen is None:
+            return False
+        mine = [
+            Resting(one.side_sign, one.book_price_i, one.left_lots, self.runtime.now_ns() - one.booked_ns)
+            for one in self.exchange.entry.open.values()
+            if one.account == account and one.market == order.market and one.book_price_i and not one.delayed
+        ]
+        this = Resting(order.side_sign, order.book_price_i, order.left_lots, self.runtime.now_ns() - order.booked_ns)
+        return counts(terms, order.instrument.one_i, this, mine, midpoint_doubled(terms, *seen))
 
     def adapter(self, account: str) -> SimulatedVenue:
         return self._seat(account).venue

@@ -21,7 +21,7 @@ class OpenDoor:
         self._runtime.spawn(answered(self._dialect, desk, request, told), f"ask {request.method[:32]}", daemon=True)
 
     def command(self, desk: Desk, method: str, name: str, body: bytes, told: Callable[[Response], None]) -> None:
-        command.answer(desk, method, name, body, told)
+        command.answer(self._dialect, desk, method, name, body, told)
 
     def enter(self, fn: Callable[[], None]) -> None:
         fn()

@@ -226,6 +226,7 @@ class OrderEntry:
             if self._chain is not None:
                 fill = replace(fill, status=FillStatus.PROVISIONAL)
             order.fills.append(fill)
+            self._claims.spent(order, fill)
             self._register.fill(order)
             self._trace.fill(order, fill)
             if one.done:

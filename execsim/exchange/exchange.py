@@ -52,6 +52,10 @@ class ExchangeModel:
     limits: tuple[LimitRule, ...] | None = None
     """the venue's rate limits, instead of its profile's"""
     limits_enforced: bool = True
+    limits_tier: str = ""
+    """whose limits they are, where the venue has tiers"""
+    door: tuple[LimitRule, ...] | None = None
+    """what one network address may ask of the served venue, instead of its profile's"""
     ended_kept_max: int = ENDED_KEPT_MAX
     """ended orders the venue can still be asked about; older ones it does not know any more"""
 
@@ -90,7 +94,9 @@ class Exchange:
         self.trace = trace or NoTrace()
         self.ledger = Ledger()
         self.claims = Claims(self.ledger, profile)
-        self.limits = VenueLimits(venue_id, profile, model.limits, model.limits_enforced)
+        self.limits = VenueLimits(venue_id, profile, model.limits, model.limits_enforced, model.limits_tier)
+        door = profile.door if model.door is None else model.door
+        self.door = VenueLimits(venue_id, profile, door, model.limits_enforced)
         self.faults = FaultDesk(runtime, venue_id)
         self.gate = Gate(venue_id, profile, kernel)
         self.matching: TapeMatching | L3Matching = (
@@ -163,6 +169,7 @@ class Exchange:
     def _undo(self, order: VenueOrder, fill: Fill) -> None:
         assert isinstance(self.matching, TapeMatching)
         self.matching.undo(order, fill)
+        self.claims.spent(order, fill, -1)
 
     def seen(self, account: str, market: str) -> tuple[list[Resting], Levels, Levels] | None:
         """What the venue sees of a market: the account's resting orders, and bids and asks of others (less what was taken),

@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket, WebSocketState
 
 from execsim.core.errors import ConfigError, ExecError
 from execsim.exchange.command import JSON, OWN
+from execsim.exchange.http_protocol import HEAD_S, patient
 from execsim.ports import Desk, Dialect, Door, Request, Response, Served
 
 log = logging.getLogger("execsim.serve")
@@ -39,6 +40,8 @@ SILENT_S: Final = 20.0
 """A client whose machine died is found out by two pings of this distance, in seconds."""
 IDLE_S: Final = 75
 """How long an idle connection is kept, in seconds."""
+BODY_S: Final = 20.0
+"""How long the body of a request may take, in seconds; then it is answered 408."""
 GRACE_S: Final = 1
 """How long open requests may take at the end, in seconds."""
 
@@ -46,14 +49,19 @@ GRACE_S: Final = 1
 class HttpServer:
     """One desk's dialect. The socket is bound by who makes the server (server.bind)."""
 
-    def __init__(self, door: Door, dialect: Dialect, desk: Desk, listening: socket.socket) -> None:
+    def __init__(
+        self, door: Door, dialect: Dialect, desk: Desk, listening: socket.socket, *, head_s: float = HEAD_S,
+        body_s: float = BODY_S,
+    ) -> None:  # fmt: skip
         self._door = door
         self._dialect = dialect
         self._desk = desk
         self._socket = listening
+        self._body_s = body_s
         self._server = _Uvicorn(
             uvicorn.Config(
-                self._app, interface="asgi3", http="h11", ws="websockets-sansio", lifespan="off", log_config=None,
+                self._app, interface="asgi3", http=patient(head_s), ws="websockets-sansio", lifespan="off", log_config=None,
+                log_level="error",  # bytes that are no request are their sender's affair: he could fill the log with them
                 access_log=False, server_header=False, timeout_keep_alive=IDLE_S, timeout_graceful_shutdown=GRACE_S,
                 limit_concurrency=BUSY_MAX, ws_max_size=FRAME_BYTES_MAX, ws_ping_interval=SILENT_S,
                 ws_ping_timeout=SILENT_S, ws_per_message_deflate=False,
@@ -87,15 +95,22 @@ class HttpServer:
             await self._socket_opened(WebSocket(scope, receive, send))
         else:
             with contextlib.suppress(ClientDisconnect):
-                answer = await self._answer(HttpRequest(scope, receive))
+                try:
+                    answer = await self._answer(HttpRequest(scope, receive))
+                except asyncio.CancelledError:  # the server stops while somebody waits
+                    answer = HttpResponse(b'{"error":"Service is not ready"}', 503, JSON)
                 await answer(scope, receive, send)
 
     async def _answer(self, http: HttpRequest) -> HttpResponse:
         body = bytearray()
-        async for chunk in http.stream():
-            body += chunk
-            if len(body) > BODY_MAX:
-                break
+        try:
+            async with asyncio.timeout(self._body_s):
+                async for chunk in http.stream():
+                    body += chunk
+                    if len(body) > BODY_MAX:
+                        break
+        except TimeoutError:
+            return HttpResponse(b'{"error":"Request Timeout"}', 408, {**JSON, "connection": "close"})
         path, desk, door = _raw_path(http.scope), self._desk, self._door
         done: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
@@ -109,7 +124,8 @@ class HttpServer:
             door.command(desk, http.method, http.url.path.removeprefix(OWN), bytes(body), told)
         else:
             headers = dict(http.headers.items())
-            door.ask(desk, Request(http.method, path, headers, bytes(body[: BODY_MAX + 1])), told)
+            peer = http.client.host if http.client is not None else ""
+            door.ask(desk, Request(http.method, path, headers, bytes(body[: BODY_MAX + 1]), peer), told)
         found = await done
         return HttpResponse(found.body, found.status, dict(found.headers))
 

@@ -12,7 +12,7 @@ from execsim.core.errors import ExecError, RateLimitExceeded, VenueError
 from execsim.core.fees import Liquidity
 from execsim.core.limits import LimitRule, Meter
 from execsim.core.request import RequestKind
-from execsim.ports import VenueProfile
+from execsim.ports import Budget, VenueProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,15 @@ class VenueLimits:
     (Polymarket's warning mode). Times are the venue's, ns, not decreasing."""
 
     def __init__(
-        self, venue: str, profile: VenueProfile, rules: tuple[LimitRule, ...] | None = None, enforced: bool = True
-    ) -> None:
+        self, venue: str, profile: VenueProfile, rules: tuple[LimitRule, ...] | None = None, enforced: bool = True,
+        tier: str = "",
+    ) -> None:  # fmt: skip
         self._venue = venue
         self._text = profile.texts.get("rate_limit", ("429", "Too Many Requests"))[1]
         self.rules = profile.rules() if rules is None else rules
         self.enforced = enforced
+        self.tier = tier
+        """whose rules these are, where the venue has tiers"""
         self.counts_unfilled = any(rule.unfilled is not None for rule in self.rules)
         """whether fills have to be told (`credit`)"""
         self.hits = {rule.name: 0 for rule in self.rules}
@@ -67,10 +70,13 @@ class VenueLimits:
         self.throttled = {rule.name: 0 for rule in self.rules if rule.max_delay_ns}
         """requests a rule made wait"""
         self._counts: dict[tuple[int, str], Count] = {}
+        self._tolerated: dict[tuple[str, RequestKind], bool] = {}
         self._banned: dict[tuple[str, str], tuple[int, LimitRule]] = {}
 
-    def ask(self, kind: RequestKind, now_ns: int, *, signer: str = "", ip: str = "", orders: int = 1) -> Verdict:
-        """Judge a request that carries `orders` orders; what passes is counted."""
+    def ask(
+        self, kind: RequestKind, now_ns: int, *, signer: str = "", ip: str = "", orders: int = 1, topic: str = ""
+    ) -> Verdict:
+        """Judge a request that carries `orders` orders; what passes is counted. `topic`: which call it is, if rules know."""
         if not self.rules:
             return PASS
         who = {"signer": signer, "ip": ip}
@@ -81,13 +87,14 @@ class VenueLimits:
         over: list[tuple[Count, int, int]] = []
         for index, rule in enumerate(self.rules):
             tokens = rule.tokens(kind, orders)
-            if not tokens:
+            if not tokens or (rule.topics and topic not in rule.topics):
                 continue
             if tokens > rule.meter.most:
                 return self._never(rule, tokens)
             count = self._count(index, rule, who[rule.scope])
             wait_ns = count.wait_ns(now_ns, tokens)
             (over if wait_ns > rule.max_delay_ns else asked).append((count, tokens, wait_ns))
+        self._tolerated[signer, kind] = bool(over) and not self.enforced
         if over:
             verdict = self._refuse(over, who, now_ns)
             if verdict is not None:
@@ -99,6 +106,20 @@ class VenueLimits:
                 self.throttled[count.rule.name] += 1
                 delay_ns = max(delay_ns, wait_ns)
         return Verdict(delay_ns) if delay_ns and self.enforced else PASS
+
+    def budget(self, kind: RequestKind, now_ns: int, signer: str) -> Budget | None:
+        """What the signer's own rules leave it for requests of a kind; None where it has none."""
+        mine = [
+            self._count(index, rule, signer)
+            for index, rule in enumerate(self.rules)
+            if rule.scope == "signer" and rule.tokens(kind, 1)
+        ]
+        if not mine:
+            return None
+        at_ns = [max(now_ns, count.last_ns) for count in mine]
+        left = min(count.meter.left(at) for count, at in zip(mine, at_ns, strict=True))
+        wait_ns = max(count.wait_ns(now_ns, count.rule.tokens(kind, 1)) for count in mine)
+        return Budget(left, wait_ns, self.tier, self._tolerated.get((signer, kind), False))
 
     def credit(self, signer: str, now_ns: int, liquidity: Liquidity) -> None:
         """An order of the signer had its first fill of this kind: rules that count unfilled orders give tokens back."""

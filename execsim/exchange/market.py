@@ -40,6 +40,17 @@ class MarketHandler(Protocol):
     def on_resolve(self, market: int, payoff_i: int) -> None: ...
 
 
+def tell_venue(kernel: Replay, handler: MarketHandler, why: Stop) -> None:
+    """Tell the venue's side of a market why the kernel stopped at its clock."""
+    index = kernel.stop_market
+    if why in (Stop.FILL, Stop.QUEUE) and (moves := kernel.queue_moves()):
+        handler.on_queue(index, moves, kernel.stop_row())
+    if why is Stop.FILL:
+        handler.on_fills(index, kernel.own_fills(), kernel.stop_row())
+    elif why is Stop.RESOLVE:
+        handler.on_resolve(index, kernel.stop_row().price_i)
+
+
 class KernelBooks:
     """The strategy's books, read from the kernel (a `BookReader`), and what to stop for (an `Interest`)."""
 
@@ -180,10 +191,8 @@ class TapeMarket:
             if why is Stop.RESOLVE:
                 self._missed[market] = kernel.stop_row().price_i
             return
-        if why in (Stop.FILL, Stop.QUEUE) and (moves := kernel.queue_moves()):
-            self._handlers[index].on_queue(index, moves, kernel.stop_row())
-        if why is Stop.FILL:
-            self._handlers[index].on_fills(index, kernel.own_fills(), kernel.stop_row())
+        if kernel.stop_view == VENUE:
+            tell_venue(kernel, self._handlers[index], why)
         elif why is Stop.TOP:
             sink.on_top(market, now_ns)
         elif why is Stop.BOOK:
@@ -192,9 +201,6 @@ class TapeMarket:
                 sink.on_top(market, now_ns)
         elif why is Stop.TRADE:
             sink.on_trade(self._trade(market, kernel.stop_row()))
-        elif kernel.stop_view == VENUE:
-            if why is Stop.RESOLVE:
-                self._handlers[index].on_resolve(index, kernel.stop_row().price_i)
         elif why is Stop.TICK:
             sink.on_tick(market, now_ns, kernel.tick_i(LOCAL, index))
         elif why is Stop.GAP:

@@ -41,6 +41,7 @@ class TapeMatching:
         """What it would take now, best level first; nothing changes. A refusal for post-only, and for unmatched FOK and
         IOC where the venue refuses those."""
         plan = Plan()
+        self._kernel.pass_time(now_ns)
         for price, lots, cash in self._walk(order):
             if order.type is OrderType.POST_ONLY:
                 plan.refusal = self._no(order, "post_only_cross")

@@ -15,6 +15,7 @@ NEUTRAL: Final = {
     "notional_min": ("NOTIONAL_MIN", "order value {value} is below the minimum {min}"),
     "price_range": ("PRICE_RANGE", "price {price} is outside {low} to {high}"),
     "balance": ("BALANCE", "not enough balance: {free} {asset} free, {needed} needed"),
+    "allowance": ("ALLOWANCE", "not enough allowance: the venue may take {free} {asset} more, {needed} needed"),
     "duplicate": ("DUPLICATE", "order {order_id} is known already"),
     "expired": ("EXPIRED", "the order's time is over"),
     "expiry_min": ("EXPIRY", "expiration is too near"),

@@ -20,6 +20,7 @@ from execsim.core.fees import Liquidity
 from execsim.core.instrument import Instrument
 from execsim.core.order import Fill
 from execsim.core.units import NS_PER_S, ceil_div, floor_div
+from execsim.ports import RewardTerms
 
 DAY_NS: Final = 86_400 * NS_PER_S
 """Both programmes are settled per UTC day."""
@@ -107,19 +108,6 @@ class RebateAccrual:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RewardTerms:
-    """A market's reward configuration: `pool` quote units a UTC day, orders within `spread_max_i` of the midpoint, of at
-    least `size_min_lots` and `age_min_ns` old; `samples_a_day` is how often a day is sampled (a market that lives for five
-    minutes: 5)."""
-
-    pool: int
-    spread_max_i: int
-    size_min_lots: int
-    age_min_ns: int = 0
-    samples_a_day: int = DAY_NS // MINUTE_NS
-
-
 class Resting(NamedTuple):
     """An own order on the canonical book: `side` +1 buys YES (or sells NO), price of YES, lots left, age."""
 
@@ -195,7 +183,7 @@ def score(terms: RewardTerms, one_i: int, orders: list[Resting], bids: Levels, a
     Outside the range: <= min(B, A) and >= 0.
     Units: prices in grid units, doubled so that the midpoint is whole; scores times v^2, which cancels.
     """
-    mid2 = _midpoint_doubled(terms, orders, bids, asks)
+    mid2 = midpoint_doubled(terms, orders, bids, asks)
     if mid2 is None:
         return NOTHING
     ours_one = ours_two = 0
@@ -220,6 +208,21 @@ def score(terms: RewardTerms, one_i: int, orders: list[Resting], bids: Levels, a
     return Share(*(ours * PARTS // (ours + others) for others in (most, likely, least)))
 
 
+def counts(terms: RewardTerms, one_i: int, order: Resting, mine: list[Resting], mid2: int | None) -> bool:
+    """Whether one of our resting orders adds to our score at this instant: near, large and old enough; where the midpoint is
+    outside 0.10..0.90, with another of ours on the other side (Q is the smaller sum there). `mid2`: midpoint_doubled."""
+    if mid2 is None:
+        return False
+    middle = mid2
+
+    def near(one: Resting) -> bool:
+        whole = one.lots >= max(1, terms.size_min_lots) and one.age_ns >= terms.age_min_ns
+        return whole and _weight(terms, middle, one.price_i) > 0
+
+    inside = 2 * one_i <= 10 * middle <= 18 * one_i
+    return near(order) and (inside or any(near(other) and other.side != order.side for other in mine))
+
+
 def _q(one: int, two: int) -> int:
     """c x max(min, max / c): the score of a maker inside the range, in whole numbers."""
     return max(SINGLE_SIDED * min(one, two), one, two)
@@ -231,7 +234,7 @@ def _weight(terms: RewardTerms, mid2: int, price_i: int) -> int:
     return room * room if room > 0 else 0
 
 
-def _midpoint_doubled(terms: RewardTerms, orders: list[Resting], bids: Levels, asks: Levels) -> int | None:
+def midpoint_doubled(terms: RewardTerms, orders: list[Resting], bids: Levels, asks: Levels) -> int | None:
     """Best bid + best ask among prices that show at least the minimum size, our orders included; None if a side has none."""
     best: list[int] = []
     for sign, shown in ((1, bids), (-1, asks)):

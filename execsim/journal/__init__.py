@@ -2,7 +2,7 @@
 into a hosted run, to go on from."""
 
 from execsim.journal.canonical import canonical_json, digest_of
-from execsim.journal.carry import carry, recorded
+from execsim.journal.carry import carry, note_of, recorded
 from execsim.journal.digest import HashJournal
 from execsim.journal.inputs import InputFile
 from execsim.journal.reader import discard, opened, read
@@ -26,6 +26,7 @@ __all__ = [
     "carry",
     "digest_of",
     "discard",
+    "note_of",
     "opened",
     "read",
     "recorded",

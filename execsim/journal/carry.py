@@ -57,6 +57,17 @@ def recorded(path: Path) -> bool:
         raise JournalError(str(path), f"is no execsim journal: {error}") from error
 
 
+def note_of(path: Path, key: str) -> str:
+    """A note of a journal that may be taken up (`recorded`), "" without one. Errors: JournalError."""
+    found = path if path.exists() else Path(f"{path}{FRESH}")
+    try:
+        with closing(sqlite3.connect(found, isolation_level=None)) as db:
+            row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    except sqlite3.Error as error:
+        raise JournalError(str(path), f"is no execsim journal: {error}") from error
+    return "" if row is None else str(row[0])
+
+
 def _copy(path: Path, fresh: Path, forget: tuple[str, ...]) -> None:
     """Errors: sqlite3.Error."""
     with closing(sqlite3.connect(path, isolation_level=None)) as db:

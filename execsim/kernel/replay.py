@@ -174,6 +174,11 @@ class Replay:
         """The kernel's clock: time of the last row applied by the clock of its view, or the horizon reached since."""
         return self._s[L.NOW]
 
+    def pass_time(self, now_ns: int) -> None:
+        """The clock shows now_ns: for those who feed rows as they come and do not run to a horizon (refill by decay asks
+        how long ago something was taken). Never back."""
+        self._s[L.NOW] = max(self._s[L.NOW], now_ns)
+
     @property
     def rows(self) -> int:
         """Venue rows applied so far."""

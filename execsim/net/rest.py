@@ -9,6 +9,7 @@ Nothing is sent twice: httpx's retries concern connecting only, and are off.
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from typing import Final
 
 import httpx
@@ -31,16 +32,24 @@ _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, h
 
 
 class RestClient:
-    """Requests to `base_url`. A path that is a whole URL goes there instead. Errors: ConfigError for a bad URL."""
+    """Requests to `base_url`. A path that is a whole URL goes there instead. `trusted`: whose certificates are believed,
+    default: those that httpx believes. Errors: ConfigError for a bad URL."""
 
     def __init__(
-        self, base_url: str, name: str = "", *, connect_s: float = CONNECT_S, deadline_s: float = DEADLINE_S
+        self,
+        base_url: str,
+        name: str = "",
+        *,
+        connect_s: float = CONNECT_S,
+        deadline_s: float = DEADLINE_S,
+        trusted: ssl.SSLContext | None = None,
     ) -> None:
         self.base_url = _url(base_url)
         self.name = name or self.base_url.host
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             http2=True,
+            verify=True if trusted is None else trusted,
             timeout=httpx.Timeout(deadline_s, connect=connect_s),
             limits=httpx.Limits(
                 max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX, keepalive_expiry=KEEP_S

@@ -7,23 +7,33 @@ BookView      the strategy's own books
 Journal       the append-only record
 Transport     request -> answer, stream -> frames: what lets an adapter run over sockets, in memory or from a recording
 LiveVenue     a venue behind a Transport: a VenueAdapter that connects, brings market data (`MarketSink`) and is closed
+MarketSource  a venue's public market data alone
 Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`)
 
-Everything is imported from here; `runtime` (time and tasks) and `record` (journal, session log) have files of their own.
+Everything is imported from here; `runtime` (time and tasks), `feed` (market data) and `record` (journal, session log) have
+files of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from execsim.core.errors import ConfigError, ExecError
-from execsim.core.events import Depth, Top, Trade, VenueEvent
+from execsim.core.events import Depth, VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.limits import LimitRule
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
+from execsim.core.request import RequestKind
 from execsim.core.units import NS_PER_S
+from execsim.ports.feed import BookReader as BookReader
+from execsim.ports.feed import BookView as BookView
+from execsim.ports.feed import FeedSink as FeedSink
+from execsim.ports.feed import Interest as Interest
+from execsim.ports.feed import Levels as Levels
+from execsim.ports.feed import MarketSink as MarketSink
+from execsim.ports.feed import Stream as Stream
 from execsim.ports.record import Diverged as Diverged
 from execsim.ports.record import HostInput as HostInput
 from execsim.ports.record import Input as Input
@@ -41,8 +51,6 @@ from execsim.ports.runtime import Runtime as Runtime
 from execsim.ports.runtime import Task as Task
 from execsim.ports.runtime import Timer as Timer
 from execsim.tape.schema import Importer, MarketInfo
-
-T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,6 @@ class VenueConfig:
 
 
 EventSink = Callable[[VenueEvent], None]
-Levels = Sequence[tuple[int, int]]
 Closing = Callable[[], None]
 """Ends what the call that returned it began; harmless if repeated."""
 
@@ -180,103 +187,6 @@ class QueueWatch(Protocol):
         """Report when the lots ahead have changed by at least `percent` of what they are now (1 to 100)."""
 
 
-@runtime_checkable
-class FeedSink(Protocol):
-    """Who hears market data as the strategy's side sees it (market/)."""
-
-    def on_top(self, market: str, ts_ns: int) -> None: ...
-
-    def on_trade(self, trade: Trade) -> None: ...
-
-    def on_book(self, market: str, ts_ns: int) -> None: ...
-
-    def on_tick(self, market: str, ts_ns: int, tick_i: int) -> None: ...
-
-    def on_gap(self, market: str, ts_ns: int, open_gap: bool) -> None: ...
-
-    def on_resolve(self, market: str, ts_ns: int, payoff_i: int) -> None: ...
-
-
-@runtime_checkable
-class Interest(Protocol):
-    """Which markets somebody is listening to: the feed stops only for those."""
-
-    def watch(
-        self, market: str, *, top: bool = False, sizes: bool = True, trades: bool = False, book: bool = False
-    ) -> None:
-        """`top` without `sizes`: only changes of a best price, not of the size there."""
-
-
-@runtime_checkable
-class MarketSink(Protocol):
-    """Who hears market data as it comes over a wire, in order: whole books, the levels that changed, prints.
-
-    Levels are (price_i, lots) best first; a change is (side, price_i, lots): side +1 bid, -1 ask, 0 lots: gone. Times are
-    those of the source. Errors of a sink end whoever calls it.
-    """
-
-    def on_snapshot(self, market: str, ts_ns: int, bids: Levels, asks: Levels) -> None:
-        """The whole book: what was known of it before is void."""
-
-    def on_levels(self, market: str, ts_ns: int, changes: Sequence[tuple[int, int, int]]) -> None: ...
-
-    def on_trade(self, trade: Trade) -> None: ...
-
-    def on_tick(self, market: str, ts_ns: int, tick_i: int) -> None: ...
-
-    def on_gap(self, market: str, ts_ns: int, open_gap: bool) -> None:
-        """From here nothing is known of the market (True), or it is again (False; a snapshot comes before or after)."""
-
-    def on_resolve(self, market: str, ts_ns: int, payoff_i: int) -> None: ...
-
-    def on_end(self, ts_ns: int) -> None:
-        """Nothing more will come: the recording is over."""
-
-
-class BookReader(Protocol):
-    """Direct reads of the strategy-side books (kernel arrays in simulation)."""
-
-    def top(self, market: str) -> Top: ...
-
-    def depth(self, market: str, levels: int) -> Depth: ...
-
-    def tick_i(self, market: str) -> int: ...
-
-
-class Stream(Protocol[T_co]):
-    """An async iterator that is a class: `async for x in stream`, `await stream.aclose()`. Ends when the feed ends."""
-
-    def __aiter__(self) -> Stream[T_co]: ...
-
-    def __anext__(self) -> Awaitable[T_co]: ...
-
-    async def aclose(self) -> None: ...
-
-
-class BookView(Protocol):
-    """The strategy's market data, the same in all three modes."""
-
-    def top(self, market: str) -> Top: ...
-
-    def depth(self, market: str, levels: int = 10) -> Depth: ...
-
-    def tick_i(self, market: str) -> int: ...
-
-    def tops(self, market: str, sizes: bool = True) -> Stream[Top]:
-        """Each change of best price or size (`sizes` False: price only); conflated: a slow reader gets the newest."""
-
-    def trades(self, market: str) -> Stream[Trade]:
-        """Every print, queued (bounded; overflow is an error naming the strategy's market)."""
-
-    def books(self, market: str, levels: int = 10) -> Stream[Depth]:
-        """Every change of the book, conflated."""
-
-    def stale_ns(self, market: str) -> int:
-        """Time since the last row of this market reached us; NEVER before the first."""
-
-    def in_gap(self, market: str) -> bool: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request to a venue, as bytes."""
@@ -285,6 +195,8 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    peer: str = ""
+    """served requests: the network address it came from, "" in memory"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +210,9 @@ class Response:
 class VenueProfile:
     """How a venue refuses: the texts and codes the simulated exchange answers with. `{name}` fields are filled in.
 
-    Keys of `texts`: post_only_cross, tick, size_min, size_step, notional_min, price_range, balance, duplicate, expired,
-    expiry_min, fok, ioc_no_match, market_closed, unknown_market, rate_limit, order_gone. A missing key uses a neutral
-    text. `retry_after_ns` is what a 429 tells the client to wait at least.
+    Keys of `texts`: post_only_cross, tick, size_min, size_step, notional_min, price_range, balance, allowance, duplicate,
+    expired, expiry_min, fok, ioc_no_match, market_closed, unknown_market, rate_limit, order_gone. A missing key uses a
+    neutral text. `retry_after_ns` is what a 429 tells the client to wait at least.
     """
 
     texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -309,6 +221,8 @@ class VenueProfile:
     """what the venue itself allows everybody (simulated); empty: everything"""
     tiers: Mapping[str, tuple[LimitRule, ...]] = field(default_factory=dict)
     """what it allows besides by the account's tier; the first one is a new account's"""
+    door: tuple[LimitRule, ...] = ()
+    """what a served venue allows one network address, by call (LimitRule.topics), before anybody looks at the request"""
     unmatched: Literal["refuse", "expire"] = "refuse"
     """a FOK order that cannot fill, or an IOC order without a match: refused, or accepted and ended EXPIRED with the text
     of `fok` or `ioc_no_match` as its reason. (An IOC is refused only where `ioc_no_match` has a text.)"""
@@ -363,6 +277,8 @@ class LiveDoor:
     )
     """record these markets' data, a line of text a call, until cancelled; the venue's first importer reads the lines. Each
     start of a recording says so in its lines: what comes after it is a gap away from what stood before"""
+    data: Callable[[VenueConfig, Transport, Runtime], MarketSource] | None = None
+    """its public market data, for who asks for nothing else: `execsim run --paper`"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +337,22 @@ class LiveVenue(VenueAdapter, Protocol):
         """Stop listening; orders stay as they are."""
 
 
+class MarketSource(Protocol):
+    """The public market data of a venue behind a transport: no account, no login, nothing that orders."""
+
+    async def start(self) -> None:
+        """Read what the markets are. Errors: NetworkError, VenueError, ConfigError (no such market there)."""
+
+    def instruments(self) -> Mapping[str, Instrument]:
+        """Every market that was asked for, by the engine's name."""
+
+    def feed(self, sink: MarketSink) -> Task:
+        """As `LiveVenue.feed`."""
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+
+
 FrameSink = Callable[[bytes], None]
 
 
@@ -451,6 +383,9 @@ class Dialect(Protocol):
 
     def stream(self, desk: Desk, url: str, sink: FrameSink) -> Served:
         """Push a stream's frames to the sink from now on. Errors: ExecError: no such stream, or not for this client."""
+
+    def account(self, name: str) -> str:
+        """The desk's account that clients call by this name. Errors: ValidationError: no name of this protocol."""
 
     def refuse(self, error: ExecError) -> Response:
         """An error in the words of the protocol: for what a server finds wrong before anybody is asked."""
@@ -545,6 +480,30 @@ class Door(Protocol):
         """Let something of a stream leave."""
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a signer may still ask of the venue: tokens left now, and ns until one more would pass (0: now)."""
+
+    left: int
+    wait_ns: int
+    tier: str
+    tolerated: bool
+    """the last request was too much, and passed because the limits are not enforced"""
+
+
+@dataclass(frozen=True, slots=True)
+class RewardTerms:
+    """A market's reward configuration: `pool` quote units a UTC day, orders within `spread_max_i` of the midpoint, of at
+    least `size_min_lots` and `age_min_ns` old; `samples_a_day` is how often a day is sampled (a market that lives for five
+    minutes: 5)."""
+
+    pool: int
+    spread_max_i: int
+    size_min_lots: int
+    age_min_ns: int = 0
+    samples_a_day: int = 1_440
+
+
 class Desk(Protocol):
     """One simulated venue as a Dialect sees it. Accounts live as long as the desk and never see each other."""
 
@@ -577,6 +536,30 @@ class Desk(Protocol):
     def open_account(self, account: str) -> None:
         """Make the account if it is new, with the scenario's balances. Errors: AuthenticationError for a name that is
         not allowed or not free."""
+
+    def deposit(self, account: str, asset: str, units: int) -> None:
+        """Money or tokens from outside. Errors: AuthenticationError: never opened; ConfigError for an unknown asset."""
+
+    def approve(self, account: str, asset: str, units: int | None) -> None:
+        """How much of an asset the venue may take from the account from now on; None: everything. Errors: as `deposit`."""
+
+    def balance(self, account: str, asset: str) -> int:
+        """Units the account holds, resting orders' claims included. Errors: AuthenticationError: never opened."""
+
+    def allowances(self, account: str) -> Mapping[str, int]:
+        """asset -> units the venue may still take, of those that have a bound. Errors: AuthenticationError."""
+
+    def admit(self, topic: str, peer: str) -> int:
+        """Count a call of a network address; ns it has to wait. Errors: RateLimitExceeded."""
+
+    def budget(self, account: str, kind: RequestKind) -> Budget | None:
+        """What the limits leave the account for requests of a kind; None where it has none of its own."""
+
+    def rewards(self, market: str) -> RewardTerms | None:
+        """How resting orders in a market are rewarded; None where they are not."""
+
+    def scores(self, account: str, order_id: OrderId) -> bool:
+        """Whether an order would count if its market's rewards were sampled now."""
 
     def adapter(self, account: str) -> VenueAdapter:
         """The account's door; latency, limits and faults are behind it. Errors: AuthenticationError: never opened."""

@@ -78,7 +78,8 @@ class HostInput:
     kind    start    time began to pass, or was held (the first, and only the first); head: JSON {"speed", "moving"}
             resume   the run was taken up again, as `start`
             time     nothing came, but time has passed up to here;   lag   and the market was allowed to be behind
-            request  of the dialect at desk `key`; head: JSON [method, path, headers]
+            request  of the dialect at desk `key`; head: JSON [method, path, headers,
+                     peer]
             command  to the host at desk `key`; head: JSON [method, name]
     """
 

@@ -39,6 +39,16 @@ LAGGED: Final = {
 }
 """Stylised facts shown, and their titles; the second by lag."""
 
+PAPER: Final = {
+    "hold_ms": "ms of hold",
+    "rows": "rows of market data",
+    "late_rows": "rows later than the hold",
+    "late_ms_max": "ms late at worst",
+    "late_fills": "fills by late rows",
+    "gaps": "gaps",
+}
+"""What a paper session's data were like, and titles."""
+
 SIGNED: Final = ("realised", "unrealised", "net")
 """Columns of PnL shown with their sign; fees and rebates are amounts."""
 
@@ -169,6 +179,13 @@ def latency(summary: Mapping[str, Any]) -> Section | None:
     return _grid("Latency", _of(summary, "latency_ns"), name="all", show=duration)
 
 
+def paper(summary: Mapping[str, Any]) -> Section | None:
+    """Of a session on live data with a simulated exchange: its hold, and what came later than that."""
+    held = _of(summary, "paper")
+    rows = tuple((title, number(held[key])) for key, title in PAPER.items() if key in held)
+    return Section("Paper", ("", "value"), rows) if rows else None
+
+
 def executions(summary: Mapping[str, Any]) -> Section | None:
     """One row a parent order: what was done at which price, and what that cost against the price at its arrival and the
     market's VWAP meanwhile, in basis points (positive: it cost us)."""
@@ -215,6 +232,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
         orders(summary),
         fills(summary),
         latency(summary),
+        paper(summary),
         positions(summary),
         coverage(summary),
         facts(summary),

@@ -44,10 +44,11 @@ def summary_table(run: RunRecord | Mapping[str, Any]) -> RenderableType:
         ("positions", read.positions(held, POSITION_COLUMNS)),
         ("coverage", _lowest(held, read.coverage(held))),
         ("market", read.facts(held)),
+        ("paper", read.paper(held)),
         ("parents", read.executions(held)),
     ):
         if section is not None:
-            table.add_row(label, _line(section) if label in ("orders", "market") else _grid(section))
+            table.add_row(label, _line(section) if label in ("orders", "market", "paper") else _grid(section))
     found = read.defects(held)
     if found:
         table.add_row("defects", Text(" · ".join(f"{count} {name}" for name, count in found)))

@@ -61,7 +61,8 @@ class Reader(NamedTuple):
 
 class WallRuntime(Stepper):
     """The port `ports.Runtime` in wall time: the run's clock is at `origin_ns` when the run starts (default: at the real
-    time, from the making of this object on) and passes `speed` times as fast as the real clock.
+    time, from the making of this object on) and passes `speed` times as fast as the real clock. With `since_ns` it was at
+    origin_ns when the machine's monotonic clock showed that, and has passed since then.
 
     Without a `log`, awaiting an asyncio future inside a task works. Code that asks asyncio for its current task
     (`asyncio.timeout`, anyio, httpx, websockets) must run in an asyncio task of its own: `outside`, which is recorded, or
@@ -79,12 +80,13 @@ class WallRuntime(Stepper):
         *,
         cleanup_ns: int = CLEANUP_NS,
         log: SessionLog | None = None,
+        since_ns: int | None = None,
     ) -> None:
         self._origin_ns = time.time_ns() if origin_ns is None else origin_ns
         super().__init__(seed, self._origin_ns, log)
         if not isinstance(speed, int) or speed < 1:
             raise ConfigError(f"speed {speed!r}", "speed is an integer >= 1")
-        self._started_ns = time.monotonic_ns() if origin_ns is None else None
+        self._started_ns = time.monotonic_ns() if origin_ns is None else since_ns
         self._speed = speed
         self._cleanup_ns = cleanup_ns
         self._loop: asyncio.AbstractEventLoop | None = None

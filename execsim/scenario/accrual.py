@@ -16,8 +16,8 @@ from execsim.core.instrument import Instrument, InstrumentKind
 from execsim.core.lifecycle import OrderEvent
 from execsim.core.units import NS_PER_S, plain
 from execsim.exchange import SimulatedVenue
-from execsim.exchange.rewards import MINUTE_NS, Estimate, RebateAccrual, RewardAccrual, RewardTerms
-from execsim.ports import Priority, Runtime, Task
+from execsim.exchange.rewards import MINUTE_NS, Estimate, RebateAccrual, RewardAccrual
+from execsim.ports import Priority, RewardTerms, Runtime, Task
 from execsim.scenario import model
 from execsim.scenario.build import Parts
 
@@ -36,7 +36,7 @@ class Accruals:
             if item.rebates:
                 self._rebates |= {market: RebateAccrual(instrument) for market, instrument in markets.items()}
             rewards = {
-                market: RewardAccrual(*_terms(markets, market, terms, f"venues.{name}.rewards"))
+                market: RewardAccrual(*reward_terms(markets, market, terms, f"venues.{name}.rewards"))
                 for market, terms in item.rewards.items()
             }
             self._rewards |= rewards
@@ -91,9 +91,10 @@ class Accruals:
                     accrual.sample(at_ns, *seen)
 
 
-def _terms(
+def reward_terms(
     markets: Mapping[str, Instrument], market: str, item: model.Rewards, where: str
 ) -> tuple[Instrument, RewardTerms]:
+    """The scenario's `rewards` of one market. Errors: ConfigError, `where` it stands."""
     inst = markets.get(market)
     if inst is None or inst.kind is not InstrumentKind.BINARY:
         known = ", ".join(name for name, one in markets.items() if one.kind is InstrumentKind.BINARY)

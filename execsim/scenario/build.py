@@ -85,9 +85,8 @@ def load_data(scenario: model.Scenario, folder: Path) -> Loaded:
     for item in scenario.markets:
         plugins.venue(item.venue)
     if not scenario.data and scenario.agents is None:
-        hint = (
-            "name either data (recordings) or agents (a market they make); without both it can only be run with --live"
-        )
+        either = "name either data (recordings) or agents (a market they make)"
+        hint = f"{either}; without both it can only be run with --live or --paper"
         raise ConfigError("the scenario has no market data", hint)
     tapes = [_tape(item, scenario.seed, folder) for item in scenario.data]
     manifests = [load_manifest(tape) for tape in tapes]

@@ -33,7 +33,8 @@ class HostedDoor:
         if not self._dialect.is_free(request):
             item = UNKEPT
             if self._pacer.keeps:
-                head = json.dumps([request.method, request.path, dict(request.headers)], separators=(",", ":"))
+                told_of = [request.method, request.path, dict(request.headers), request.peer]
+                head = json.dumps(told_of, separators=(",", ":"))
                 item = HostInput(0, 0, "request", desk.venue_id, head, request.body)
         self._pacer.ask(item, partial(self._request, desk, request), told, partial(self._refusal, desk))
 
@@ -48,7 +49,7 @@ class HostedDoor:
         item = None
         if method == "POST":
             item = HostInput(0, 0, "command", desk.venue_id, json.dumps([method, name]), body)
-        act = partial(command.answer, desk, method, name, body)
+        act = partial(command.answer, self._dialect, desk, method, name, body)
         self._pacer.ask(item, act, told, lambda error: command.written(503, {"error": str(error)}), alone=True)
 
     def enter(self, fn: Callable[[], None]) -> None:
@@ -63,11 +64,11 @@ class HostedDoor:
         try:
             head: Any = json.loads(item.head)
             if desk is not None and item.kind == "request":
-                method, path, headers = head
-                self._request(desk, Request(method, path, headers, item.body), _unheard)
+                method, path, headers, peer = head
+                self._request(desk, Request(method, path, headers, item.body, peer), _unheard)
             elif desk is not None and item.kind == "command":
                 method, name = head
-                command.answer(desk, method, name, item.body, _unheard)
+                command.answer(self._dialect, desk, method, name, item.body, _unheard)
             else:
                 raise ValueError("no such kind or venue")
         except (ValueError, TypeError) as error:

@@ -14,9 +14,10 @@ from execsim.core.units import NS_PER_S
 from execsim.exchange import TRADER, ConstantLatency, LatencyModel, SimulatedVenue
 from execsim.exchange.desk import ServedDesk
 from execsim.exchange.publisher import Publisher
-from execsim.ports import Desk, DeskClock, Dialect, HostInput, Priority
+from execsim.ports import Desk, DeskClock, Dialect, HostInput, Priority, RewardTerms
 from execsim.runtime import HostedRuntime, Pacer
 from execsim.scenario import model
+from execsim.scenario.accrual import reward_terms
 from execsim.scenario.build import Loaded
 from execsim.scenario.door import HostedDoor
 from execsim.scenario.grading import market_grades, schedule_blindness
@@ -71,8 +72,13 @@ class Host:
         infos = {market.id: market.info for market in self._loaded.markets}
         return ServedDesk(
             self._stage.exchanges[name], self._publisher, self._stage.latencies[name], self._endow, self._clock,
-            self.pacer, infos,
+            self.pacer, infos, self._rewards(name),
         )  # fmt: skip
+
+    def _rewards(self, name: str) -> dict[str, RewardTerms]:
+        item, markets = self._scenario.venues.get(name, model.Venue()), self._stage.exchanges[name].instruments
+        where = f"venues.{name}.rewards"
+        return {market: reward_terms(markets, market, terms, where)[1] for market, terms in item.rewards.items()}
 
     def _endow(self, venue: SimulatedVenue) -> None:
         endow(self._scenario, self._loaded, venue)

@@ -87,6 +87,13 @@ class Limits(Section):
         return self
 
 
+def tier_name(item: Limits, profile: VenueProfile) -> str:
+    """The tier whose limits are in force; "" where there are none, or rules stand instead."""
+    if item.off or item.rules or not profile.tiers:
+        return ""
+    return item.tier or next(iter(profile.tiers))
+
+
 def limit_rules(item: Limits, profile: VenueProfile, where: str) -> tuple[LimitRule, ...]:
     """The rules in force. Errors: ConfigError naming the key, `where` the section stands."""
     if item.off:

@@ -25,6 +25,7 @@ from execsim.scenario.build import risk_engine
 SKEW_NS: Final = 30 * NS_PER_S
 """Farther than this from our clock the venue lives in a time of its own (a served recording): the run takes that over."""
 PREFIX: Final = "EXECSIM_"
+LIVE: Final = "live"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class LiveAddress:
     credentials: Credentials = field(repr=False)
 
     @property
+    def mode(self) -> str:
+        return LIVE
+
+    @property
     def account(self) -> str:
         return str(self.known.get("identity", {}).get("funder", ""))
 
@@ -52,22 +57,7 @@ class LiveAddress:
         return self.door.secure(self.credentials, WebTransport(self.rest, self.ws))[1]
 
     def clock(self, scenario: model.Scenario) -> DeskClock:
-        runtime = WallRuntime(0)
-
-        async def ask() -> tuple[int, int]:
-            transport = SessionTransport(runtime, WebTransport(self.rest, self.ws))
-            try:
-                return await self.door.clock(transport)
-            finally:
-                await transport.aclose()
-
-        found = runtime.run(main=ask())
-        assert found is not None
-        told_ns, speed = found
-        ours_ns = runtime.real_ns()
-        theirs = abs(told_ns - ours_ns) > SKEW_NS or speed != 1
-        now_ns = told_ns if theirs else ours_ns
-        return DeskClock(now_ns, now_ns, now_ns, speed, True, False)
+        return clock_at(self.door, self.rest, self.ws)
 
     def examine(self) -> list[Finding]:
         """The preflight. Errors: ConfigError; what the venue cannot be asked for is a finding."""
@@ -98,12 +88,37 @@ def live_address(venue: str, environment: Mapping[str, str] | None = None) -> Li
             used.append(name)
     credentials = Credentials(values)
     conceal(credentials)
+    rest, ws = hosts_of(venue, door, environment)
+    known, _ = door.secure(credentials, _Nowhere())
+    return LiveAddress(venue, rest, ws, known, tuple(used), door, credentials)
+
+
+def hosts_of(venue: str, door: LiveDoor, environment: Mapping[str, str]) -> tuple[str, str]:
+    """Where REST and WebSocket are: as EXECSIM_<VENUE>_HOST and _WS say, else the venue's own."""
     prefix = PREFIX + venue.upper()
     rest = environment.get(f"{prefix}_HOST", "").strip() or door.rest
     own_host = rest != door.rest
-    ws = environment.get(f"{prefix}_WS", "").strip() or ("" if own_host else door.ws)
-    known, _ = door.secure(credentials, _Nowhere())
-    return LiveAddress(venue, rest, ws, known, tuple(used), door, credentials)
+    return rest, environment.get(f"{prefix}_WS", "").strip() or ("" if own_host else door.ws)
+
+
+def clock_at(door: LiveDoor, rest: str, ws: str) -> DeskClock:
+    """What time it is there: ours, unless the venue lives in a time of its own. Errors: ExecError."""
+    runtime = WallRuntime(0)
+
+    async def ask() -> tuple[int, int]:
+        transport = SessionTransport(runtime, WebTransport(rest, ws))
+        try:
+            return await door.clock(transport)
+        finally:
+            await transport.aclose()
+
+    found = runtime.run(main=ask())
+    assert found is not None
+    told_ns, speed = found
+    ours_ns = runtime.real_ns()
+    theirs = abs(told_ns - ours_ns) > SKEW_NS or speed != 1
+    now_ns = told_ns if theirs else ours_ns
+    return DeskClock(now_ns, now_ns, now_ns, speed, True, False)
 
 
 def require_limits(scenario: model.Scenario, folder: Path) -> None:
@@ -119,7 +134,7 @@ def require_venue(scenario: model.Scenario) -> str:
     """The one venue a scenario trades at. Errors: ConfigError."""
     names = list(dict.fromkeys(market.venue for market in scenario.markets))
     if len(names) != 1:
-        raise ConfigError(f"the scenario trades at {', '.join(names)}", "a live session has one venue")
+        raise ConfigError(f"the scenario trades at {', '.join(names)}", "a session at a venue has one")
     return names[0]
 
 

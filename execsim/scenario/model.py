@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, Tag, ValidationError, model_validator
 
 from execsim.core.errors import ConfigError
+from execsim.core.units import NS_PER_MS
 from execsim.scenario.agents import AgentsSection
 from execsim.scenario.calls import Calls
 from execsim.scenario.latency import Latencies, anchored_latencies, replace_legs
@@ -96,6 +97,9 @@ class Venue(Latencies):
 
     balances: dict[str, Amount] = Field({}, description="asset -> amount at the start")
     sets: dict[str, Amount] = Field({}, description="market id -> full sets (YES + NO) split from cash at the start")
+    allowances: dict[str, Amount] = Field(
+        {}, description="asset -> how much of it the venue may take in trades; not named: all of it"
+    )
     taker_delay_ms: Amount = Field(Decimal(0), le=60_000, description="how long an order that would take has to wait")
     taker_delay_acks: bool = Field(False, description="true: it is acknowledged at once (sports), else after the wait")
     limits: Limits = Limits()
@@ -191,6 +195,21 @@ class Strategy(Section):
         return self
 
 
+class Paper(Section):
+    """How `--paper` plays the venue's side (docs/paper.md)."""
+
+    hold_ms: Number = Field(
+        Decimal(500),
+        ge=0,
+        le=5_000,
+        description="how far the simulated exchange is behind live data: rows have so long",
+    )
+
+    @property
+    def hold_ns(self) -> int:
+        return int(self.hold_ms * NS_PER_MS)
+
+
 class Journal(Section):
     mode: Literal["full", "batched", "off"] = "batched"
 
@@ -214,6 +233,7 @@ class Scenario(Section):
     risk: Risk = Risk()
     strategy: Strategy
     journal: Journal = Journal()
+    paper: Paper = Paper()
     notes: list[str] = Field([], description="assumptions a reader of the results must know")
 
     @model_validator(mode="after")

@@ -27,6 +27,8 @@ from execsim.scenario import model
 
 SCENARIO: Final = "scenario"
 SESSION: Final = "session"
+MODE: Final = "session.mode"
+"""Unlike the other two it is carried over: paper and live never share a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Recorded:
     python: str
     venue: Mapping[str, Any] = field(default_factory=dict)
     """what the adapter was told of the account: nothing secret"""
+    mode: str = ""
+    """how it traded (`session.Door.mode`); "": not said, by an older version"""
 
 
 def files_of(scenario: model.Scenario) -> dict[str, str]:
@@ -68,6 +72,7 @@ def sha256_of(path: str) -> str:
 
 
 def write_notes(journal: Journal, item: Recorded, scenario: model.Scenario) -> None:
+    journal.note(MODE, item.mode)
     journal.note(SCENARIO, tomli_w.dumps(model.as_plain(scenario)))
     journal.note(SESSION, json.dumps(asdict(item), sort_keys=True))
 

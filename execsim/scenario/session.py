@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol
@@ -25,6 +25,7 @@ from execsim.journal import (
     SqliteJournal,
     carry,
     discard,
+    note_of,
     recorded,
 )
 from execsim.net import LinesTransport
@@ -34,7 +35,18 @@ from execsim.report.explain import JOURNAL
 from execsim.runtime import ReplayRuntime, SessionTransport, WallRuntime
 from execsim.scenario import model
 from execsim.scenario.carried import Carried, read_carried, take_over
-from execsim.scenario.recorded import SCENARIO, SESSION, Recorded, changes, files_of, read_notes, versions, write_notes
+from execsim.scenario.paper import PAPER, paper_venue
+from execsim.scenario.recorded import (
+    MODE,
+    SCENARIO,
+    SESSION,
+    Recorded,
+    changes,
+    files_of,
+    read_notes,
+    versions,
+    write_notes,
+)
 from execsim.scenario.run import Progress
 from execsim.scenario.wall import INTERRUPT, KILL, METRICS_NS, Ended, Line, Session
 
@@ -64,6 +76,10 @@ class Address:
         return Address(host.strip("[]"), int(port), account)
 
     @property
+    def mode(self) -> str:
+        return "native"
+
+    @property
     def known(self) -> Mapping[str, Any]:
         return {}
 
@@ -75,7 +91,12 @@ class Address:
 
 
 class Door(Protocol):
-    """Where a session trades: an exchange of ours (`Address`), or a venue (`live.LiveAddress`)."""
+    """Where a session trades: an exchange of ours (`Address`), a venue (`live.LiveAddress`), or in this process on a
+    venue's data (`paper.PaperAddress`)."""
+
+    @property
+    def mode(self) -> str:
+        """native, live or paper: a journal is of one."""
 
     @property
     def dialect(self) -> str: ...
@@ -113,6 +134,17 @@ def connect(
         extra = {"account": account, "markets": markets, **known}
         made.append(make(VenueConfig(VenueId(name), extra=extra), transport, runtime))
     return made
+
+
+def _line(
+    mode: str, scenario: model.Scenario, folder: Path, transport: SessionTransport, runtime: Runtime,
+    connected: Callable[[], list[LiveVenue]], speed: int, fresh: bool,
+) -> Line:  # fmt: skip
+    """`connected`: the adapters of a mode that orders elsewhere. `fresh`: no journal is taken over."""
+    if mode != PAPER:
+        return Line(transport, connected(), speed)
+    venue = paper_venue(scenario, folder, transport, runtime, fresh=fresh)
+    return Line(transport, [venue], speed, PAPER, scenario.paper.hold_ns)
 
 
 def ask_clock(scenario: model.Scenario, address: Address) -> DeskClock:
@@ -162,27 +194,29 @@ def run_session(
         raise ConfigError("a session in wall time keeps a journal", "name a directory: --out DIR (or journal.mode=off)")
     clock = address.clock(scenario)
     asked_ns = time.monotonic_ns()
-    journal, log, carried = _journal(mode, out, recover, say)
+    journal, log, carried = _journal(mode, out, recover, say, address.mode)
     try:
         seed = int.from_bytes(os.urandom(SEED_BITS // 8)) if seed is None else seed
         item = Recorded(
             name, address.dialect, address.account, for_s, clock.speed, journal.durable,
             "" if out is None else str(kill_file_of(out.absolute())),
             None if watch is None else watch.period_ns or METRICS_NS * clock.speed,
-            files_of(scenario), **versions(), venue=address.known,
+            files_of(scenario), **versions(), venue=address.known, mode=address.mode,
         )  # fmt: skip
         write_notes(journal, item, scenario)
-        origin_ns = clock.now_ns + (time.monotonic_ns() - asked_ns) * clock.speed * clock.moving
-        runtime = WallRuntime(seed, origin_ns, clock.speed, log=log)
+        since_ns = asked_ns if clock.moving else None  # else it stands still until we say go
+        runtime = WallRuntime(seed, clock.now_ns, clock.speed, log=log, since_ns=since_ns)
         for number in (signal.SIGINT, signal.SIGTERM):
             runtime.hear_signal(number, INTERRUPT)
         runtime.hear_signal(signal.SIGUSR1, KILL, b"signal SIGUSR1")
         transport = SessionTransport(runtime, address.transport())
-        venues = [
-            wrap(venue, journal)
-            for venue in connect(scenario, address.dialect, address.account, transport, runtime, address.known)
-        ]
-        line, kill_file = Line(transport, venues, clock.speed), Path(item.kill_file) if item.kill_file else None
+        line = _line(
+            address.mode, scenario, folder, transport, runtime,
+            lambda: connect(scenario, address.dialect, address.account, transport, runtime, address.known),
+            clock.speed, carried is None,
+        )  # fmt: skip
+        line = replace(line, venues=[wrap(venue, journal) for venue in line.venues])
+        kill_file = Path(item.kill_file) if item.kill_file else None
         session = Session(
             scenario, name, folder, runtime, journal, line, for_s, kill_file, watch, on_progress, carried, say
         )  # fmt: skip
@@ -201,7 +235,11 @@ def run_session(
 
 
 def _journal(
-    mode: Literal["full", "batched", "off"], out: Path | None, recover: bool, say: Callable[[str], None]
+    mode: Literal["full", "batched", "off"],
+    out: Path | None,
+    recover: bool,
+    say: Callable[[str], None],
+    trades: str,
 ) -> tuple[Journal, SessionLog | None, Carried | None]:
     if out is None or mode == "off":
         if recover:
@@ -214,6 +252,7 @@ def _journal(
         discard(path)
         recover = False
     if recover:
+        _same_mode(path, trades)
         carry(path, (ENDED, SCENARIO, SESSION))
     elif path.exists():
         what = "holds the record of another session, which is never overwritten"
@@ -223,6 +262,16 @@ def _journal(
     if recover:
         carried = take_over(path, journal)
     return journal, log, carried
+
+
+def _same_mode(path: Path, trades: str) -> None:
+    """Errors: JournalError when the journal is of another mode: paper and live never share a file."""
+    before = note_of(path, MODE)
+    if before != trades and (before or trades == PAPER):  # before there was paper trading no journal named its mode
+        was = f"of mode {before}" if before else "not of mode paper"
+        raise JournalError(
+            str(path), f"is the record of a session {was}, this one is of mode {trades}; name another directory"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,8 +307,12 @@ def replay_session(path: Path) -> Replayed:
         journal = ReplayJournal(kept, durable=item.durable, whole=bool(ended), carried=before)
         runtime = ReplayRuntime(kept.inputs(), journal)
         transport = SessionTransport(runtime, None)
-        venues = connect(scenario, item.dialect, item.account, transport, runtime, item.venue)
-        line, kill_file = Line(transport, venues, item.speed), Path(item.kill_file) if item.kill_file else None
+        line = _line(
+            item.mode, scenario, Path(), transport, runtime,
+            lambda: connect(scenario, item.dialect, item.account, transport, runtime, item.venue),
+            item.speed, carried is None,
+        )  # fmt: skip
+        kill_file = Path(item.kill_file) if item.kill_file else None
         watch = None if item.metrics_ns is None else Publisher([], item.metrics_ns)  # its timers are among the inputs
         session = Session(
             scenario, item.name, Path(), runtime, journal, line, item.for_s, kill_file, watch, carried=carried

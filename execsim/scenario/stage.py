@@ -48,7 +48,7 @@ from execsim.ports import FeedSink, Priority, Rng, Runtime, VenueProfile
 from execsim.scenario import model
 from execsim.scenario.agents import agent_market
 from execsim.scenario.latency import latency_model
-from execsim.scenario.limits import limit_rules
+from execsim.scenario.limits import limit_rules, tier_name
 from execsim.scenario.venue import exchange_model, neg_risk_events, taker_delay
 from execsim.tape.merge import TapeStream, merged
 from execsim.tape.reader import TapeReader
@@ -308,7 +308,12 @@ def _exchanges(
         profile = plugins.venue(name).profile
         rules = limit_rules(item.limits, profile, f"venues.{name}.limits")
         model = dataclasses.replace(
-            model, limits=rules, limits_enforced=item.limits.enforced, ended_kept_max=scenario.engine.orders_kept_max
+            model,
+            limits=rules,
+            limits_enforced=item.limits.enforced,
+            limits_tier=tier_name(item.limits, profile),
+            door=() if item.limits.off else None,
+            ended_kept_max=scenario.engine.orders_kept_max,
         )
         book = None if made is None else _book(made, profile)
         exchange = Exchange(runtime, kernel, name, markets, profile, model, trace, book)
@@ -344,6 +349,13 @@ def endow(scenario: model.Scenario, loaded: Loaded, venue: SimulatedVenue) -> En
         lots = _set_lots(loaded, venue, market_id, size, f"venues.{name}.sets")
         venue.split(market_id, lots)
         given.sets.append((market_id, lots))
+    for asset_name, amount in item.allowances.items():
+        if asset_name not in assets:
+            raise ConfigError(
+                f"venues.{name}.allowances: no asset {asset_name!r}", f"its markets use: {', '.join(sorted(assets))}"
+            )
+        units = exactly(assets[asset_name].amount, amount, f"venues.{name}.allowances.{asset_name}")
+        venue.held.allowed[asset_name] = units
     return given
 
 

@@ -15,6 +15,7 @@ from execsim.core.order import Fill, FillStatus, Order, OrderStatus
 from execsim.core.units import NS_PER_S, plain
 from execsim.engine.portfolio import Totals
 from execsim.engine.session import ExecutionEngine
+from execsim.exchange import SimulatedVenue
 from execsim.exchange.latency import LatencyStats
 from execsim.kernel import Fifo
 from execsim.market import Books
@@ -94,22 +95,17 @@ def summarise(
         "wall_s": round(wall_s, 3),
         "defects": dict(sorted(defects.items())),
         "gaps": sum(len(manifest.gaps) for manifest in loaded.manifests),
-        "rate_limited_by_venue": {
-            name: {rule: hits for rule, hits in venue.exchange.limits.hits.items() if hits}
-            for name, venue in parts.venues.items()
-        },
-        "throttled_by_venue": {
-            name: {rule: hits for rule, hits in venue.exchange.limits.throttled.items() if hits}
-            for name, venue in parts.venues.items()
-        },
-        **_mishaps(parts),
+        **venues_summary(parts.venues),
         "assumptions": assumptions(scenario, parts),
     }
 
 
-def _mishaps(parts: Parts) -> dict[str, Any]:
-    """By venue, where there were any: how often each fault began, and how the matches of a chain ended."""
-    exchanges = {name: venue.exchange for name, venue in parts.venues.items()}
+def venues_summary(venues: Mapping[str, SimulatedVenue]) -> dict[str, Any]:
+    """What simulated venues counted: hits of their rate limits, and, where there were any, how often each fault began and
+    how the matches of a chain ended."""
+    exchanges = {name: venue.exchange for name, venue in venues.items()}
+    limited = {name: {rule: hits for rule, hits in x.limits.hits.items() if hits} for name, x in exchanges.items()}
+    throttled = {name: {rule: n for rule, n in x.limits.throttled.items() if n} for name, x in exchanges.items()}
     faults = {name: dict(sorted(x.faults.counts.items())) for name, x in exchanges.items() if x.faults.counts}
     ends = ("matched", "mined", "confirmed", "failed")
     chains = {
@@ -117,13 +113,18 @@ def _mishaps(parts: Parts) -> dict[str, Any]:
         for name, exchange in exchanges.items()
         if exchange.chain is not None
     }
-    return {**({"faults": faults} if faults else {}), **({"settlement": chains} if chains else {})}
+    return {
+        "rate_limited_by_venue": limited,
+        "throttled_by_venue": throttled,
+        **({"faults": faults} if faults else {}),
+        **({"settlement": chains} if chains else {}),
+    }
 
 
-def _mishaps_told(parts: Parts) -> list[str]:
-    """The same in words, and what a FIFO queue could not know."""
+def mishaps_told(venues: Mapping[str, SimulatedVenue]) -> list[str]:
+    """Faults and failed matches in words."""
     said = []
-    for name, venue in parts.venues.items():
+    for name, venue in venues.items():
         exchange = venue.exchange
         if exchange.faults.counts:
             happened = ", ".join(f"{pack} {count} times" for pack, count in sorted(exchange.faults.counts.items()))
@@ -131,10 +132,15 @@ def _mishaps_told(parts: Parts) -> list[str]:
         if exchange.chain is not None:
             counts = exchange.chain.counts
             said.append(f"{name}: {counts.failed} of {counts.matched} matches failed on chain, as the scenario assumes")
+    return said
+
+
+def _births_told(parts: Parts) -> list[str]:
+    """What a FIFO queue could not know."""
     unknown = sum(parts.stage.kernel.unknown_births(i) for i in range(len(parts.loaded.markets)))
     if parts.stage.kernel.queue == Fifo() and unknown:
-        said.append(f"FIFO: {unknown} decreases of our levels name no order: they move no queue, as risk_averse")
-    return said
+        return [f"FIFO: {unknown} decreases of our levels name no order: they move no queue, as risk_averse"]
+    return []
 
 
 def pnl_summary(totals: Mapping[str, Totals]) -> dict[str, Any]:
@@ -242,7 +248,7 @@ def _halts_told(parts: Parts) -> list[str]:
 
 def assumptions(scenario: model.Scenario, parts: Parts) -> list[str]:
     """What a reader must know before believing the numbers, in plain words."""
-    said = [*scenario.notes, *_mishaps_told(parts), *_halts_told(parts)]
+    said = [*scenario.notes, *mishaps_told(parts.venues), *_births_told(parts), *_halts_told(parts)]
     for market in scenario.markets:
         if market.resolve is not None:
             source = f" ({market.resolve.source})" if market.resolve.source else ""

@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from execsim.core.errors import ConfigError, ExecError
 from execsim.core.instrument import Instrument
 from execsim.core.order import Order, OrderStatus
 from execsim.core.units import NS_PER_MS, NS_PER_S, plain
 from execsim.engine.context import Context
+from execsim.engine.portfolio import Portfolio
 from execsim.engine.session import ExecutionEngine
 from execsim.market import Books, Ladders
 from execsim.observe.publish import Publisher
@@ -62,11 +63,28 @@ LOOK_NS: Final = 20 * NS_PER_MS
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What joins a session to its venues. `speed`: how fast their clock, and so the run's, passes."""
+    """What joins a session to its venues. `speed`: how fast their clock, and so the run's, passes; `mode`: what summaries
+    call it; `drain_ns`: how much longer than others they take to answer at the end."""
 
     transport: SessionTransport
     venues: Sequence[LiveVenue]
     speed: int = 1
+    mode: str = "wall"
+    drain_ns: int = 0
+
+
+@runtime_checkable
+class Simulated(Protocol):
+    """A venue of a session that is simulated in this very process (`paper.PaperVenue`)."""
+
+    def take_over(self, portfolio: Portfolio) -> None:
+        """The account holds what the journal of the session before says."""
+
+    def summary(self) -> Mapping[str, Any]:
+        """What the session's summary says besides."""
+
+    def told(self) -> Sequence[str]:
+        """What a reader must know before believing the numbers."""
 
 
 @dataclass(slots=True)
@@ -188,6 +206,10 @@ class Session:
             await venue.aclose()
         await self._line.transport.aclose()
 
+    @property
+    def _simulated(self) -> list[Simulated]:
+        return [venue for venue in self._line.venues if isinstance(venue, Simulated)]
+
     # --- setting up -----------------------------------------------------------------------------------------------
 
     def _join(self) -> None:
@@ -206,6 +228,8 @@ class Session:
             engine.restore(folded, self._carried.profit)
             active = engine.get_active_orders()
             self._say(f"taken over: {folded.rows} rows, {folded.tracker.tracked} orders, {len(active)} of them active")
+            for simulated in self._simulated:
+                simulated.take_over(engine.portfolio)
         engine.attach_books(self._feed.books)
         names = list(self._instruments)
         engine.set_risk_engine(risk_engine(scenario.risk, self._folder, names))
@@ -299,7 +323,7 @@ class Session:
         engine, runtime = self._engine, self._runtime
         self._feed.books.end()
         engine.kill(why)  # the strategy goes on until everything is cancelled: what it has asked for is answered
-        until_ns = runtime.now_ns() + DRAIN_NS * self._line.speed
+        until_ns = runtime.now_ns() + (DRAIN_NS + self._line.drain_ns) * self._line.speed
         await engine.cancel_all()
         while (left := engine.get_active_orders()) and runtime.now_ns() < until_ns:
             for order in left:
@@ -328,7 +352,7 @@ class Session:
         seed = self._runtime.seed
         summary: dict[str, Any] = {
             "scenario": self._name,
-            "mode": "wall",
+            "mode": self._line.mode,
             "seed": seed,
             "journal_sha256": self._journal.digest(),
             "ended": why,
@@ -342,10 +366,13 @@ class Session:
             "left": [_left(order) for order in self._left],
             "assumptions": [*scenario.notes, *self._notes],
         }
+        for venue in self._simulated:
+            summary |= venue.summary()
+            summary["assumptions"] += venue.told()
         if self._context.results:
             summary["executions"] = [dict(row) for row in self._context.results]
         record = RunRecord(
-            scenario=self._name, mode="wall", seed=seed, start_ns=start_ns, end_ns=now_ns, wall_s=wall_s,
+            scenario=self._name, mode=self._line.mode, seed=seed, start_ns=start_ns, end_ns=now_ns, wall_s=wall_s,
             summary=summary, instruments=self._instruments, orders=engine.order_tracker.get_all_orders(), fills=fills,
             positions=engine.get_all_positions(), marks={m: marks.get(m) for m in self._instruments},
             equity=self._samples.equity.series(),

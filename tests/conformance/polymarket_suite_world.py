@@ -8,16 +8,39 @@ from typing import Any
 
 from native_worlds import Served, Trader
 from polymarket_script import CREDENTIALS
-from worlds import START_NS, VENUE_NAME, Tape
+from venue_session import RESPONSE_NS, Wire
+from worlds import MS, START_NS, VENUE_NAME, Tape
 
 from execsim.core.instrument import Instrument
 from execsim.core.order import VenueId
+from execsim.core.units import NS_PER_S
+from execsim.exchange import ExchangeModel
+from execsim.exchange.http_server import HttpServer
 from execsim.exchange.loopback import Loopback
-from execsim.ports import VenueConfig
-from execsim.runtime import VirtualRuntime
+from execsim.exchange.resolution import ResolutionModel
+from execsim.exchange.server import bind
+from execsim.net.web import WebTransport
+from execsim.ports import Transport, VenueConfig
+from execsim.runtime import SessionTransport, VirtualRuntime, WallRuntime
 from execsim_polymarket.client import PolymarketVenue
 from execsim_polymarket.dialect import PolymarketDialect
 from execsim_polymarket.signing import Identity, SigningTransport, account_of
+
+WIRE = Wire(
+    own_checks=frozenset({
+        "tick", "price_range", "size_step", "size_zero", "fok_buy",  # cannot be signed, or not for what was asked
+        "duplicate", "unknown_market",  # an order's name is the hash of what it says, its token included
+    }),
+    venue="polymarket",
+    codes={"": "400"},  # errors are an HTTP status and a text
+    texts={"rate_limit": "Too Many Requests", "expired": "invalid expiration"},
+    causes=False, ack_times=False, lapses=False, fok_buys=False,
+    pays_out=False,  # tokens are redeemed on chain
+    gtd_second_ns=60 * NS_PER_S, gtd_early_ns=60 * NS_PER_S,  # a GTD order is stated for three minutes and lapses after two
+    retry_ns=NS_PER_S,
+    fill_late_ns=RESPONSE_NS,  # trades have the second, the message that tells of them the ms
+)  # fmt: skip
+REDEEMED = ExchangeModel(resolution=ResolutionModel(auto_redeem=False))
 
 
 class SuiteVenue(PolymarketVenue):
@@ -31,30 +54,69 @@ class SuiteVenue(PolymarketVenue):
         item.market = replace(item.market, instrument=self.suite[name])
 
 
-class PolymarketMemory(Served):
-    """What venue_suite wants: one trader's engine on the adapter, joined to the dialect by a loopback."""
+class PolymarketWorld(Served):
+    """What venue_suite wants: one trader's engine on the adapter."""
+
+    exact: bool
+    wire = WIRE
+
+    def _one_trader(self, transport: Transport, **options: Any) -> None:
+        """`transport` carries bytes to the dialect; it is signed for here, and tasks of the runtime may wait for it.
+        `options` are the Trader's."""
+        account = account_of(CREDENTIALS)
+        self.transport: Transport = SigningTransport(transport, account)
+        if isinstance(self.runtime, WallRuntime):
+            self.transport = SessionTransport(self.runtime, self.transport)
+        markets = {instrument.market: instrument.market for instrument in self.instruments}
+        extra = {"identity": Identity.of(account).plain(), "markets": markets}
+        self.adapter = SuiteVenue(VenueConfig(VenueId(VENUE_NAME), extra=extra), self.transport, self.runtime)
+        self.adapter.suite = {instrument.market: instrument for instrument in self.instruments}
+        self._trader = Trader(self, self.adapter, **options)  # type: ignore[arg-type]  # a LiveVenue is enough
+        self.engine, self.books = self._trader.engine, self._trader.books
+
+    async def _play(self, main: Coroutine[Any, Any, None]) -> None:
+        await self.adapter.start()
+        self._trader.join()
+        self.runtime.spawn(self.market.run(), "tape", daemon=True)
+        await main
+        await self.adapter.aclose()
+        await self.transport.aclose()
+
+
+class PolymarketMemory(PolymarketWorld):
+    """Virtual time, through a loopback."""
+
+    exact = True
+
+    def __init__(self, tape: Tape, instruments: Sequence[Instrument], **options: Any) -> None:
+        super().__init__(VirtualRuntime(7, START_NS), tape, instruments, model=REDEEMED, **options)
+        self._one_trader(Loopback(self.runtime, PolymarketDialect(), self.desk))
+
+    def run(self, main: Coroutine[Any, Any, None]) -> None:
+        self.runtime.run(main=self._play(main))
+        self.ledger.check()
+
+
+class PolymarketSockets(PolymarketWorld):
+    """Wall time, HTTP and WebSocket on loopback: client and server in one asyncio loop."""
 
     exact = False
 
-    def __init__(self, tape: Tape, instruments: Sequence[Instrument], **options: Any) -> None:
-        super().__init__(VirtualRuntime(7, START_NS), tape, instruments, **options)
-        account = account_of(CREDENTIALS)
-        self.transport = SigningTransport(Loopback(self.runtime, PolymarketDialect(), self.desk), account)
-        markets = {instrument.market: instrument.market for instrument in instruments}
-        extra = {"identity": Identity.of(account).plain(), "markets": markets}
-        self.adapter = SuiteVenue(VenueConfig(VenueId(VENUE_NAME), extra=extra), self.transport, self.runtime)
-        self.adapter.suite = {instrument.market: instrument for instrument in instruments}
-        self._trader = Trader(self, self.adapter)  # type: ignore[arg-type]  # a LiveVenue is enough
-        self.engine, self.books = self._trader.engine, self._trader.books
+    def __init__(self, tape: Tape, instruments: Sequence[Instrument], speed: int = 1, **options: Any) -> None:
+        runtime = WallRuntime(7, START_NS, speed, cleanup_ns=500 * MS)
+        super().__init__(runtime, tape, instruments, model=REDEEMED, **options)
+        listening = bind("127.0.0.1", 0)
+        host, port = listening.getsockname()[:2]
+        self.server = HttpServer(self.runtime, PolymarketDialect(), self.desk, listening)
+        self._one_trader(WebTransport(f"http://{host}:{port}"))
 
     def run(self, main: Coroutine[Any, Any, None]) -> None:
-        async def played() -> None:
-            await self.adapter.start()
-            self._trader.join()
-            self.runtime.spawn(self.market.run(), "tape", daemon=True)
-            await main
-            await self.adapter.aclose()
-            await self.transport.aclose()
+        async def hosted() -> None:
+            await self.server.start()
+            try:
+                await self._play(main)
+            finally:
+                await self.server.aclose()
 
-        self.runtime.run(main=played())
+        self.runtime.run(main=hosted())
         self.ledger.check()

@@ -26,7 +26,7 @@ from execsim_polymarket.sign import Account, PrivateKey, SignedOrder
 from execsim_polymarket.wire.trading import POST_ORDER, OrderKind, OrderMessage, PostOrder
 
 SHARE = 1_000_000
-FREE = replace(PROFILE, limits=(), tiers={})
+FREE = replace(PROFILE, limits=(), tiers={}, door=())
 """the venue's words, but nobody is limited"""
 NO_LATENCY = LatencyModel(ConstantLatency(), ConstantLatency(), ConstantLatency())
 

@@ -3,6 +3,7 @@ may grow longer."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import resource
@@ -14,6 +15,11 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from eth_account import Account
+from polymarket import AsyncSecureClient
+from polymarket._internal.environment import PRODUCTION_CONFIG, with_environment_config
+from polymarket.environments import PRODUCTION
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = "scenarios/agents_binary"
@@ -82,3 +88,15 @@ class Served:
             self._process.kill()
             raise
         return self._process.returncode, said
+
+
+async def secure_client(served: Served, key: str) -> AsyncSecureClient:
+    """polymarket-client, logged in there. The environment is its own door to other hosts (polymarket.md section 13)."""
+    sockets = served.host.replace("http", "ws")
+    config = dataclasses.replace(
+        PRODUCTION_CONFIG, clob_url=served.host, clob_market_ws_url=f"{sockets}/ws/market",
+        clob_user_ws_url=f"{sockets}/ws/user", gamma_url=served.host, relayer_url=served.host,
+    )  # fmt: skip
+    environment = with_environment_config(PRODUCTION, config=config)
+    wallet = Account.from_key(key).address
+    return await AsyncSecureClient.create(private_key=key, wallet=wallet, environment=environment)

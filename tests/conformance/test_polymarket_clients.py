@@ -20,8 +20,6 @@ from typing import Any
 import pytest
 from eth_account import Account
 from polymarket import AsyncSecureClient
-from polymarket._internal.environment import PRODUCTION_CONFIG, with_environment_config
-from polymarket.environments import PRODUCTION
 from polymarket.errors import RequestRejectedError
 from polymarket.streams import MarketSpec, UserSpec
 from py_clob_client_v2.client import ClobClient
@@ -38,7 +36,7 @@ from py_clob_client_v2.clob_types import (
     TradeParams,
 )
 from py_clob_client_v2.exceptions import PolyApiException
-from served_polymarket import ROOT, SCENARIO, Names, Served
+from served_polymarket import ROOT, SCENARIO, Names, Served, secure_client
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -291,19 +289,10 @@ Play = Callable[[AsyncSecureClient], Awaitable[None]]
 
 
 def play(served: Served, scene: Play) -> None:
-    """Run a scene with a new account. The environment is the client's own door to other hosts (polymarket.md section 13)."""
-    sockets = served.host.replace("http", "ws")
-    config = dataclasses.replace(
-        PRODUCTION_CONFIG, clob_url=served.host, clob_market_ws_url=f"{sockets}/ws/market",
-        clob_user_ws_url=f"{sockets}/ws/user", gamma_url=served.host, relayer_url=served.host,
-    )  # fmt: skip
-    environment = with_environment_config(PRODUCTION, config=config)
+    """Run a scene with a new account."""
 
     async def run() -> None:
-        key = new_key()
-        wallet = Account.from_key(key).address
-        made = await AsyncSecureClient.create(private_key=key, wallet=wallet, environment=environment)
-        async with made as client:
+        async with await secure_client(served, new_key()) as client:
             await scene(client)
 
     asyncio.run(run())
@@ -400,7 +389,7 @@ def test_the_pages_examples_run(served: Served, number: int) -> None:
 
 def test_the_pages_curls_run(served: Served) -> None:
     lines = re.findall(r"^curl -s (?:-X (POST) )?http://127.0.0.1:4720(\S+)(?: -d '(.*)')?$", PAGE, flags=re.MULTILINE)
-    assert len(lines) == 5
+    assert len(lines) == 6
     for method, path, body in lines:
         status, answer = served.ask(method or "GET", path, body.encode() or None)
         assert status == 200, answer

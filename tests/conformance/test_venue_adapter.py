@@ -7,17 +7,15 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import pytest
+from native_worlds import Memory, Sockets, money_of
+from venue_session import PROFILE, SHARE, Session, Wire
+from venue_suite import VenueSuite, busy_session, busy_tape
+from worlds import MS, START_NS, Tape, World
 
-pytest.register_assert_rewrite("venue_suite")
-
-from native_worlds import Memory, Sockets, money_of  # noqa: E402
-from venue_suite import PROFILE, SHARE, Session, VenueSuite, busy_session, busy_tape  # noqa: E402
-from worlds import MS, START_NS, Tape, World  # noqa: E402
-
-from execsim.core.instrument import Asset, Instrument  # noqa: E402
-from execsim.kernel import warm_up  # noqa: E402
-from execsim.ports import VenueProfile  # noqa: E402
-from execsim.runtime import VirtualRuntime, WallRuntime  # noqa: E402
+from execsim.core.instrument import Asset, Instrument
+from execsim.kernel import warm_up
+from execsim.ports import VenueProfile
+from execsim.runtime import VirtualRuntime, WallRuntime
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,6 +26,8 @@ def kernel() -> None:
 
 class Simulated(World):
     """The simulated exchange on a tape, as the suite wants it."""
+
+    wire = Wire()
 
     def __init__(self, runtime: Any, exact: bool, tape: Tape, instrument: Instrument, profile: VenueProfile) -> None:
         super().__init__(runtime, tape, [instrument], profile=profile)

@@ -7,7 +7,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execsim.exchange.rewards import PARTS, Resting, RewardTerms, score
+from execsim.exchange.rewards import PARTS, Resting, score
+from execsim.ports import RewardTerms
 
 ONE, V = 10_000, 300
 sizes = st.integers(0, 500)

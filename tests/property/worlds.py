@@ -34,7 +34,8 @@ from execsim.tape.schema import COLUMNS, Flag, Kind
 from execsim.testing import MemoryJournal
 
 MS = 1_000_000
-START_NS = 1_000_000 * MS
+START_NS = 1_000_000_000_000 * MS
+"""2001-09-09: venues that tell seconds and milliseconds apart by their size want a time after 1973"""
 VENUE_NAME = "sim"
 OPEN_PROFILE = VenueProfile()
 """a venue that limits nobody"""

@@ -18,6 +18,7 @@ from execsim.core.units import plain
 from execsim.ports import Desk, Levels
 from execsim_polymarket.book import last_text
 from execsim_polymarket.dialect.clock import VenueClock
+from execsim_polymarket.dialect.history import History
 from execsim_polymarket.dialect.listings import Listing, Listings, named
 from execsim_polymarket.dialect.trades import transaction_of
 from execsim_polymarket.wire.channels import (
@@ -51,6 +52,7 @@ class Page:
     payoff_i: int | None = None
     book_due: bool = False
     """there was a trade: the whole book is told with the next change"""
+    history: History = field(default_factory=History)
 
     def sides(self, outcome: Outcome) -> tuple[dict[int, int], dict[int, int]]:
         """(bids, asks) of a token's book."""
@@ -122,8 +124,14 @@ class Board:
     def on_snapshot(self, market: str, ts_ns: int, bids: Levels, asks: Levels) -> None:
         page = self.pages[market]
         page.bids, page.asks, page.ts_ns = dict(bids), dict(asks), ts_ns
+        self._note(page)
         if self.watchers:
             self._tell(page, *self._books(page))
+
+    def _note(self, page: Page) -> None:
+        """The price of this instant, for the history: the midpoint; one side alone has none."""
+        if page.bids and page.asks:
+            page.history.add(self._clock.at_s(page.ts_ns), max(page.bids) + min(page.asks))
 
     def _books(self, page: Page) -> list[MarketMessage]:
         page.book_due = False
@@ -139,6 +147,7 @@ class Board:
             else:
                 levels.pop(price_i, None)
         page.ts_ns = ts_ns
+        self._note(page)
         if not self.watchers:
             page.book_due = False
             return

@@ -55,6 +55,15 @@ class Call:
             raise Refused(404, NO_BOOK)
         return found
 
+    def second(self, name: str) -> int | None:
+        """A whole number of the query, None where it is not there. Errors: Refused."""
+        told = self.query.get(name)
+        if not told:
+            return None
+        if not told.isascii() or not told.isdecimal() or len(told) > 16:
+            raise Refused(400, f"Invalid {name}")
+        return int(told)
+
     def token(self) -> tuple[Listing, str]:
         token = self.query.get("token_id", "")
         return self.listing(token), token

@@ -29,7 +29,10 @@ class House:
         """hashes of all orders the venue took, for as long as it runs: 64 characters each"""
         self._traders: dict[str, Trader] = {}
         self._address_of: dict[str, str] = {}
-        self.judge = Judge(self.listings, self.clock, lambda market: desk.state(market).tick_i, self.seen.__contains__)
+        self.judge = Judge(
+            self.listings, self.clock, lambda market: desk.state(market).tick_i, self.seen.__contains__,
+            desk.profile.gtd_early_ns,
+        )  # fmt: skip
         self.heartbeats = Heartbeats(desk.runtime, self.clock, self._cancel_all)
 
     def admit(self, key: str, address: str) -> None:

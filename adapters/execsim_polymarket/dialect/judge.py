@@ -59,11 +59,18 @@ def unreadable(body: bytes) -> Refused:
 
 
 class Judge:
-    """`tick_i(market)`: the tick now. `known(hash)`: whether the venue has had this very order."""
+    """`tick_i(market)`: the tick now. `known(hash)`: whether the venue has had this very order. `early_ns`: how long before
+    its stated time the exchange by itself drops a GTD order."""
 
     def __init__(
-        self, listings: Listings, clock: VenueClock, tick_i: Callable[[str], int], known: Callable[[str], bool]
+        self,
+        listings: Listings,
+        clock: VenueClock,
+        tick_i: Callable[[str], int],
+        known: Callable[[str], bool],
+        early_ns: int,
     ) -> None:
+        self._early_ns = early_ns
         self._listings = listings
         self._clock = clock
         self._tick_i = tick_i
@@ -138,7 +145,7 @@ class Judge:
         left_ns = stated_ns - self._clock.now_ns()
         if left_ns < GTD_MIN_NS or stated_ns >= 1 << 63:
             raise Refused(400, "invalid expiration")
-        return min(self._clock.market_after(left_ns - GTD_EARLY_NS) + GTD_EARLY_NS, (1 << 63) - 1)
+        return min(self._clock.market_after(left_ns - GTD_EARLY_NS) + self._early_ns, (1 << 63) - 1)
 
 
 def _off_tick(name: str, side: Side, amounts: Amounts, tick: Decimal) -> str:

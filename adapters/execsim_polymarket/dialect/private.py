@@ -52,6 +52,11 @@ async def _closed_only(call: Call) -> Response:
     return plain_json({"closed_only": False})
 
 
+async def _old_heartbeat(call: Call) -> Response:
+    """The one before v1: says nothing and cancels nothing."""
+    return plain_json({"status": "ok"})
+
+
 async def _heartbeat(call: Call) -> Response:
     told = call.read(trading.HEARTBEAT).heartbeat_id
     return plain_json({"heartbeat_id": call.house.heartbeats.beat(call.owner.key, told)})
@@ -140,7 +145,7 @@ async def _get_orders(call: Call) -> Response:
 
 async def _get_trades(call: Call) -> Response:
     """Filters by market and asset match the taker's, as the venue's do (section 12)."""
-    after, before = _second(call, "after"), _second(call, "before")
+    after, before = call.second("after"), call.second("before")
     rows = []
     for row in await call.trader.trades():
         at_s = ns_of(row.match_time) // NS_PER_S
@@ -151,30 +156,51 @@ async def _get_trades(call: Call) -> Response:
     return written(trading.TRADES, page_of(rows, call.query.get("next_cursor", ""), ROWS_MAX))
 
 
-def _second(call: Call, name: str) -> int | None:
-    told = call.query.get(name)
-    if not told:
-        return None
-    if not told.isascii() or not told.isdecimal() or len(told) > 16:
-        raise Refused(400, f"Invalid {name}")
-    return int(told)
+async def _scoring(call: Call) -> Response:
+    name = call.query.get("order_id", "")
+    if not name:
+        raise Refused(400, "Invalid orderID")
+    return written(trading.SCORING, trading.Scoring(call.trader.scores(name)))
+
+
+async def _scorings(call: Call) -> Response:
+    ids = call.read(trading.IDS)
+    if len(ids) > CANCELS_MAX:
+        raise Refused(400, "Payload exceeds the limit")
+    return written(trading.SCORINGS, {name: call.trader.scores(name) for name in ids})
+
+
+async def _notifications(call: Call) -> Response:
+    return plain_json(call.trader.notices.rows())
+
+
+async def _drop_notifications(call: Call) -> Response:
+    ids = [part.strip() for part in call.query.get("ids", "").split(",")]
+    if not all(part.isascii() and part.isdecimal() and len(part) < 16 for part in ids):
+        raise Refused(400, "Invalid payload")
+    call.trader.notices.drop(frozenset(map(int, ids)))
+    return plain_json("OK")
 
 
 async def _balance(call: Call) -> Response:
-    """What the wallet holds, orders' claims included; every exchange may take all of it."""
+    """What the wallet holds, orders' claims included, and what every exchange may take of it: all, where no bound is set."""
     kind, held = call.query.get("asset_type", ""), await call.trader.adapter.balances()
-    units = Decimal(0)
+    units, allowed, bounds = Decimal(0), ALLOWED, call.house.desk.allowances(call.owner.address)
     if kind == "COLLATERAL":
         quotes = {listing.instrument.quote.name: listing.instrument.quote for listing in call.house.listings.all}
         units = sum((asset.decimal(held.get(name, 0)) for name, asset in quotes.items()), Decimal(0))
+        told = [int(asset.decimal(bounds[name]) / _UNIT) for name, asset in quotes.items() if name in bounds]
+        allowed = min(told, default=ALLOWED)
     elif kind in ("CONDITIONAL", "CONDITIONAL-V2"):
         listing, token = call.token()
         asset = listing.instrument.asset_of(listing.outcome(token))
         units = asset.decimal(held.get(asset.name, 0))
+        if asset.name in bounds:
+            allowed = int(asset.decimal(bounds[asset.name]) / _UNIT)
     else:
         raise Refused(400, "Invalid asset type")
     spenders = (exchange(POLYGON), exchange(POLYGON, neg_risk=True), exchange(POLYGON, v3=True))
-    allowances = dict.fromkeys((spender.contract for spender in spenders), ALLOWED)
+    allowances = dict.fromkeys((spender.contract for spender in spenders), allowed)
     return written(trading.BALANCE, trading.BalanceAllowance(int(units / _UNIT), allowances))
 
 
@@ -186,6 +212,8 @@ async def _update_balance(call: Call) -> Response:
 HANDLERS: Final[Mapping[ep.Endpoint, Handler]] = {
     ep.CREATE_KEY: _create_key, ep.DERIVE_KEY: _derive_key, ep.LIST_KEYS: _list_keys, ep.DELETE_KEY: _delete_key,
     ep.CLOSED_ONLY: _closed_only, ep.HEARTBEAT: _heartbeat,
+    ep.OLD_HEARTBEAT: _old_heartbeat, ep.GET_SCORING: _scoring, ep.GET_SCORINGS: _scorings,
+    ep.GET_NOTIFICATIONS: _notifications, ep.DROP_NOTIFICATIONS: _drop_notifications,
     ep.POST_ORDER: _post_order, ep.POST_ORDERS: _post_orders, ep.CANCEL_ORDER: _cancel_order,
     ep.CANCEL_ORDERS: _cancel_orders, ep.CANCEL_ALL: _cancel_all, ep.CANCEL_MARKET: _cancel_market,
     ep.GET_ORDER: _get_order, ep.GET_ORDERS: _get_orders, ep.GET_TRADES: _get_trades,

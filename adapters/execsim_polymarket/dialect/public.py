@@ -11,15 +11,19 @@ from execsim.core.units import plain
 from execsim.ports import Response
 from execsim_polymarket import endpoints as ep
 from execsim_polymarket.dialect.calls import TOKENS_MAX, Call, page_of, plain_json, written
+from execsim_polymarket.dialect.history import INTERVALS_S, MINUTE_S, MINUTES_MAX
 from execsim_polymarket.dialect.judge import NO_BOOK
 from execsim_polymarket.dialect.listings import Listing
 from execsim_polymarket.dialect.refusals import Refused
 from execsim_polymarket.wire import markets as wire
+from execsim_polymarket.wire import trading
 
 Handler = Callable[[Call], Awaitable[Response]]
 
 LISTED_MAX: Final = 1_000
 """Markets of one page."""
+PUSD: Final = "0xC011a7E12a19f7B1f670d46F03B03f3342E82DFB"
+"""The collateral's address (section 2)."""
 BASE_FEE: Final = 1_000
 """A legacy display value for markets with fees (section 6: "do not compute fees from it")."""
 
@@ -144,6 +148,26 @@ async def _get_lasts(call: Call) -> Response:
     return plain_json(rows)
 
 
+async def _history(call: Call) -> Response:
+    """Of the token `market` names: `interval`, or startTs and endTs (seconds); `fidelity` is minutes."""
+    token, now_s = call.query.get("market", ""), call.house.clock.now_s()
+    listing = call.listing(token)
+    interval, start, end = call.query.get("interval"), call.second("startTs"), call.second("endTs")
+    fidelity = call.second("fidelity")
+    if interval is not None:
+        if interval not in INTERVALS_S:
+            raise Refused(400, "Invalid interval")
+        start, end = now_s - INTERVALS_S[interval], now_s
+    if start is None or fidelity == 0:
+        raise Refused(400, "Invalid payload")
+    end = now_s if end is None else min(end, now_s)
+    step_s = min(fidelity or 1, MINUTES_MAX) * MINUTE_S
+    points = call.house.board.pages[listing.market].history.points(start, end, step_s)
+    yes, one_i, grid = token == listing.yes_token, listing.instrument.one_i, listing.instrument.grid
+    rows = [{"t": at_s, "p": float(grid.price(p if yes else 2 * one_i - p) / 2)} for at_s, p in points]
+    return plain_json({"history": rows})
+
+
 # ---------------------------------------------------------------------------------------------------- markets
 def _tick(call: Call, listing: Listing) -> Decimal:
     return listing.tick(call.house.desk.state(listing.market).tick_i)
@@ -170,6 +194,11 @@ async def _get_neg_risk(call: Call) -> Response:
 async def _get_fee_rate(call: Call) -> Response:
     listing, _ = call.token()
     return plain_json({"base_fee": BASE_FEE if _fee(call, listing) else 0})
+
+
+async def _builder_fees(call: Call) -> Response:
+    """Orders may carry a builder's code; nothing is charged for it here."""
+    return written(trading.BUILDER_FEES, trading.BuilderFees())
 
 
 async def _market_by_token(call: Call) -> Response:
@@ -203,6 +232,15 @@ async def _clob_market(call: Call) -> Response:
     )  # fmt: skip
 
 
+def _rewards(call: Call, listing: Listing) -> wire.MarketRewards:
+    """[?] `max_spread` is in cents, as rows of the venue show it."""
+    terms, grid = call.house.desk.rewards(listing.market), listing.instrument.grid
+    if terms is None:
+        return wire.MarketRewards(Decimal(0), Decimal(0))
+    rate = {"asset_address": PUSD, "rewards_daily_rate": float(listing.instrument.quote.decimal(terms.pool))}
+    return wire.MarketRewards(grid.size(terms.size_min_lots), 100 * grid.price(terms.spread_max_i), (rate,))
+
+
 def _listed(call: Call, listing: Listing) -> wire.MarketListing:
     state = call.house.desk.state(listing.market)
     grid, one_i = listing.instrument.grid, listing.instrument.one_i
@@ -219,7 +257,7 @@ def _listed(call: Call, listing: Listing) -> wire.MarketListing:
             wire.MarketToken(listing.yes_token, "Yes", yes, won is True),
             wire.MarketToken(listing.no_token, "No", 1 - yes, won is False),
         ),
-        payoff is None, payoff is not None, False, state.open, wire.MarketRewards(Decimal(0), Decimal(0)),
+        payoff is None, payoff is not None, False, state.open, _rewards(call, listing),
         question_id=listing.condition_id, question=listing.title, description="", market_slug=listing.slug,
         enable_order_book=True, minimum_order_size=grid.size(listing.instrument.size_min_lots),
         minimum_tick_size=_tick(call, listing), seconds_delay=0, maker_base_fee=base, taker_base_fee=base,
@@ -248,8 +286,9 @@ HANDLERS: Final[Mapping[ep.Endpoint, Handler]] = {
     ep.OK: _ok, ep.TIME: _time, ep.VERSION: _version,
     ep.GET_BOOK: _get_book, ep.GET_BOOKS: _get_books, ep.GET_MIDPOINT: _get_midpoint, ep.GET_MIDPOINTS: _get_midpoints,
     ep.GET_PRICE: _get_price, ep.GET_PRICES: _get_prices, ep.GET_SPREAD: _get_spread, ep.GET_SPREADS: _get_spreads,
-    ep.GET_LAST_TRADE: _get_last, ep.GET_LAST_TRADES: _get_lasts, ep.GET_TICK_SIZE: _get_tick,
-    ep.GET_NEG_RISK: _get_neg_risk, ep.GET_FEE_RATE: _get_fee_rate, ep.GET_MARKET_BY_TOKEN: _market_by_token,
+    ep.GET_PRICE_HISTORY: _history, ep.GET_LAST_TRADE: _get_last, ep.GET_LAST_TRADES: _get_lasts,
+    ep.GET_TICK_SIZE: _get_tick, ep.GET_NEG_RISK: _get_neg_risk, ep.GET_FEE_RATE: _get_fee_rate,
+    ep.GET_BUILDER_FEES: _builder_fees, ep.GET_MARKET_BY_TOKEN: _market_by_token,
     ep.GET_CLOB_MARKET: _clob_market, ep.GET_MARKETS: _markets, ep.GET_MARKET: _market,
     ep.GET_SAMPLING_MARKETS: _markets, ep.GET_SIMPLIFIED_MARKETS: _simplified, ep.GET_SAMPLING_SIMPLIFIED: _simplified,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from execsim.core.errors import ExecError, NetworkError, Reached
@@ -18,6 +19,7 @@ from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.ports import Desk, Runtime
 from execsim_polymarket.dialect.clock import VenueClock
 from execsim_polymarket.dialect.judge import Posted
+from execsim_polymarket.dialect.notices import Notice, Notices, order_payload
 from execsim_polymarket.dialect.refusals import refused
 from execsim_polymarket.dialect.trades import STATES, amounts_of, listed, tidy, told, trade_id, trade_of
 from execsim_polymarket.wire.channels import UserMessage, UserOrder
@@ -45,8 +47,9 @@ class Trader:
         self._posted: dict[str, Posted] = {}
         self._open: dict[str, None] = {}
         self._ended: deque[str] = deque()
-        self._unsettled: dict[str, TradeRecord] = {}
+        self._unsettled: dict[str, tuple[Posted, TradeRecord]] = {}
         self.sinks: list[UserSink] = []
+        self.notices = Notices()
         desk.listen(address, self._hear)
 
     # ---------------------------------------------------------------- placing
@@ -144,6 +147,11 @@ class Trader:
             return None
         return self._row(posted, await self.adapter.get_order_status(posted.order.id))
 
+    def scores(self, name: str) -> bool:
+        """Whether an own order earns rewards now; False for any that is not there."""
+        posted = self._posted.get(name)
+        return posted is not None and self._desk.scores(self.address, posted.order.id)
+
     async def open_orders(self) -> list[OpenOrder]:
         """Oldest first. Errors: ExecError."""
         reports = await self.adapter.get_open_orders()
@@ -206,19 +214,23 @@ class Trader:
         if fill.status is FillStatus.CONFIRMED:
             states += ["MINED", "CONFIRMED"]  # no chain in between: all at once
         else:
-            self._unsettled[str(fill.id)] = trade
+            self._unsettled[str(fill.id)] = (posted, trade)
         for state in states:
             self._tell(told(trade, state, self._clock.now_ns()))
+        self._notify(Notice.FILLED, posted, trade)
         self._tell(self._news(posted, "UPDATE", "MATCHED" if done else "LIVE", self._matched(posted)))
         if done:
             self._forget(posted.id)
 
     def _settled(self, fill_id: str, status: FillStatus) -> None:
-        trade = self._unsettled.get(fill_id)
-        if trade is None:
+        known = self._unsettled.get(fill_id)
+        if known is None:
             return
+        posted, trade = known
         if status in (FillStatus.CONFIRMED, FillStatus.VOIDED):
             del self._unsettled[fill_id]
+        if status is FillStatus.VOIDED:
+            self._notify(Notice.FAILED, posted, trade)
         self._tell(told(trade, STATES[status], self._clock.now_ns()))
 
     def _cancelled(self, name: str) -> None:
@@ -228,7 +240,18 @@ class Trader:
 
     def _over(self, posted: Posted, status: str) -> None:
         self._tell(self._news(posted, "CANCELLATION", status, self._matched(posted)))
+        self._notify(Notice.CANCELLED, posted)
         self._forget(posted.id)
+
+    def _notify(self, kind: Notice, posted: Posted, trade: TradeRecord | None = None) -> None:
+        instrument, size = posted.listing.instrument, _size(posted)
+        matched = instrument.grid.size(self._matched(posted))
+        used = matched
+        if posted.order.quote_amount is not None:
+            record = self._desk.record(self.address, posted.order.id)
+            used = instrument.quote.decimal(sum(abs(fill.cash) for fill in record.report.fills) if record else 0)
+        payload = order_payload(posted, size, matched, max(size - used, Decimal(0)), trade)
+        self.notices.add(kind, posted.post.owner, self._clock.now_ns(), payload)
 
     def _forget(self, name: str) -> None:
         if name in self._open:

@@ -12,10 +12,11 @@ from typing import Any, Final, Literal
 from pydantic_core import from_json
 
 from execsim.core.errors import InvalidResponse
+from execsim.core.units import NS_PER_S
 from execsim_polymarket.wire.account import Credentials
 from execsim_polymarket.wire.markets import Level
 from execsim_polymarket.wire.trading import MakerOrder, Names, TradeRecord
-from execsim_polymarket.wire.values import VENUE, Amount, Codec, MaybeAmount, SideText, Text
+from execsim_polymarket.wire.values import VENUE, Amount, Codec, MaybeAmount, SideText, Text, ns_of
 
 PING: Final = b"PING"
 PONG: Final = b"PONG"
@@ -204,6 +205,10 @@ class UserOrder:
     event_type: Literal["order"] = "order"
 
 
+TOLD_NS: Final = 5 * NS_PER_S
+"""How soon after its second a trade is told for its message to say more of when it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserTrade:
     """News of a trade in which an own order took part; the same id comes again as its status advances."""
@@ -233,12 +238,21 @@ class UserTrade:
 
     @property
     def record(self) -> TradeRecord:
-        """The same trade in the words of REST."""
+        """The same trade in the words of REST, its time as fine as it can be told."""
         return TradeRecord(
             self.id, self.taker_order_id, self.market, self.asset_id, self.side, self.size, self.fee_rate_bps, self.price,
             self.status, self.match_time or self.timestamp, self.last_update, self.outcome, self.bucket_index or 0,
-            self.owner, self.maker_address, self.transaction_hash, self.maker_orders, self.trader_side,
+            self.owner, self.maker_address, self.transaction_hash, self.maker_orders, self.trader_side, self._nano(),
         )  # fmt: skip
+
+    def _nano(self) -> str:
+        """The channel says in which second a trade was matched, and to the ms when it told of it first, soon after."""
+        if self.status != "MATCHED" or not (self.match_time.isdecimal() and self.timestamp.isdecimal()):
+            return ""
+        matched_ns, told_ns = ns_of(self.match_time), ns_of(self.timestamp)
+        if not 0 <= told_ns - matched_ns < TOLD_NS:
+            return ""
+        return str(min(told_ns, matched_ns + NS_PER_S - 1))
 
 
 @dataclass(frozen=True, slots=True)

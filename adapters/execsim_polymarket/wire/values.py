@@ -65,14 +65,20 @@ class Codec(Generic[T]):
         """Compact JSON, fields in the order of the class, fields that are None left out.
 
         Errors: ValidationError naming the field, when what was written could not be read back (a wrong type or number)."""
+        data = self.written(message)
         try:
-            data = self.adapter.dump_json(message, by_alias=True, exclude_none=True, warnings="error")
             self.adapter.validate_json(data)
         except Invalid as error:
             raise ValidationError("message", _first_fault(error)) from None
+        return data
+
+    def written(self, message: T) -> bytes:
+        """As `to_bytes`, a quarter of its time: a number that could not be read back is not found out. For what was read a
+        moment ago, or is read next thing on its way out. Errors: ValidationError for a wrong type."""
+        try:
+            return self.adapter.dump_json(message, by_alias=True, exclude_none=True, warnings="error")
         except PydanticSerializationError as error:
             raise ValidationError("message", str(error).splitlines()[0]) from None
-        return data
 
 
 def _first_fault(error: Invalid) -> str:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from native_worlds import Sockets, money_of
-from venue_suite import SHARE, quiet
+from venue_session import SHARE, quiet
 from worlds import START_NS, VENUE_NAME, Tape, binary
 
 from execsim.core.errors import ConfigError

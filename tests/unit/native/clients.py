@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from native_worlds import Memory, money_of
-from venue_suite import BUY, SHARE, quiet
+from venue_session import BUY, SHARE, quiet
 from worlds import MS, Tape, binary
 
 from execsim.core.events import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from venue_suite import BUY
+from venue_session import BUY
 
 from execsim.core.events import (
     FillSettled,

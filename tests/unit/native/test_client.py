@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 from native_worlds import Memory
-from venue_suite import BUY, IOC, SELL, SHARE, STEP, cents, quiet
+from venue_session import BUY, IOC, SELL, SHARE, STEP, cents, quiet
 from worlds import MS, START_NS, Tape, binary
 
 from execsim.core.errors import (

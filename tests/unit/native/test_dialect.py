@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from native_worlds import Memory, money_of
-from venue_suite import SHARE, quiet
+from venue_session import SHARE, quiet
 from worlds import MS, START_NS, binary
 
 from execsim.core.errors import VenueError

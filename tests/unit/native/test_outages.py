@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_worlds import Memory
-from venue_suite import GTD, IOC, SELL, SHARE, STEP, quiet
+from venue_session import GTD, IOC, SELL, SHARE, STEP, quiet
 from worlds import START_NS
 
 from execsim.core.errors import (

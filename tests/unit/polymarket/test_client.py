@@ -13,6 +13,7 @@ from polymarket_script import SECRET, Lost, ScriptedVenue, said
 from execsim.core.errors import (
     AuthenticationError,
     ConfigError,
+    ExecError,
     ExecTimeout,
     NetworkError,
     OrderNotFound,
@@ -23,9 +24,9 @@ from execsim.core.errors import (
 )
 from execsim.core.events import FillSettled, OrderAcked, OrderFilled, OrderGone, VenueEvent
 from execsim.core.instrument import Outcome
-from execsim.core.order import Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
+from execsim.core.order import FillStatus, Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
 from execsim.core.units import NS_PER_S
-from execsim.ports import VenueConfig
+from execsim.ports import Request, Response, VenueConfig
 from execsim.runtime import VirtualRuntime
 from execsim_polymarket.client import PolymarketVenue
 from execsim_polymarket.draft import draft, salt_of
@@ -554,5 +555,156 @@ def test_the_other_token_too() -> None:
         (report,) = await w.venue.get_open_orders()
         assert report.terms is not None
         assert report.terms.outcome is Outcome.NO
+
+    play(script)
+
+
+def test_what_an_ioc_buy_leaves_is_cancelled() -> None:
+    """It went as a GTC order, so that it gets no more shares than asked for; nothing of it stays."""
+
+    async def script(w: World) -> None:
+        order = w.order(tif=TimeInForce.IOC)
+        ack = await w.venue.place_order(order)
+        w.server.fill(str(ack.venue_order_id), "4", "t-1", maker=False)
+        await w.runtime.sleep(S)
+        assert w.server.orders[str(ack.venue_order_id)]["status"] == "CANCELED"
+        assert [event.fill.lots for event in w.told(OrderFilled)] == [4 * SHARE]
+        assert [(event.order_id, event.lapsed) for event in w.told(OrderGone)] == [(order.id, False)]
+
+    play(script)
+
+
+@pytest.mark.parametrize("failures", [1, 3])
+def test_the_rest_is_cancelled_until_it_is(failures: int) -> None:
+    async def script(w: World) -> None:
+        w.server.refuse["DELETE /order"] = [said(503, {"error": "no"}), Lost(True), Lost(False)][:failures]
+        await w.venue.place_order(w.order(tif=TimeInForce.IOC))
+        await w.runtime.sleep(10 * S)
+        assert [row["status"] for row in w.server.orders.values()] == ["CANCELED"]
+        assert len(w.told(OrderGone)) == 1
+        sent = len(w.server.requests)
+        await w.runtime.sleep(5 * S)
+        assert len([r for r in w.server.requests[sent:] if r.method == "DELETE"]) == 0
+
+    play(script)
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_the_rest_of_an_order_without_an_answer(arrived: bool) -> None:
+    async def script(w: World) -> None:
+        w.server.refuse["POST /order"] = [said(502, {"error": "no"})] if not arrived else [Lost(True)]
+        with pytest.raises(ExecError):
+            await w.venue.place_order(w.order(tif=TimeInForce.IOC))
+        await w.runtime.sleep(60 * S)
+        assert [row["status"] for row in w.server.orders.values()] == ["CANCELED"] * arrived
+        sent = len(w.server.requests)
+        await w.runtime.sleep(60 * S)
+        assert len([r for r in w.server.requests[sent:] if r.method == "DELETE"]) == 0  # not for ever
+
+    play(script)
+
+
+def test_an_ioc_buy_of_a_journal_is_cancelled_after_a_crash() -> None:
+    async def script(w: World) -> None:
+        order = w.order(tif=TimeInForce.IOC)
+        w.server.refuse["DELETE /order"] = [Lost(False)]
+        await w.venue.place_order(order)
+        await w.venue.aclose()  # before it was cancelled
+        other = World()
+        other.server.orders = w.server.orders
+        name = next(iter(w.server.orders))
+        assert w.server.orders[name]["status"] == "LIVE"
+
+        async def again() -> None:
+            await other.venue.start()
+            other.venue.remember([order])
+            await other.runtime.sleep(S)
+            await other.venue.aclose()
+
+        other.runtime.run(main=again())
+        assert w.server.orders[name]["status"] == "CANCELED"
+
+    play(script)
+
+
+def test_one_that_was_filled_at_once_has_no_rest() -> None:
+    async def script(w: World) -> None:
+        order = w.order(tif=TimeInForce.IOC)
+        item = w.venue.by_name["rain"]
+        name = draft(order, item.market, CID, item.terms, w.venue.identity).ticket.venue_order_id
+        w.server.refuse["POST /order"] = [
+            said(
+                200, {"success": True, "orderID": name, "status": "matched", "makingAmount": "5", "takingAmount": "10"}
+            )
+        ]
+        await w.venue.place_order(order)
+        await w.runtime.sleep(S)
+        assert not [r for r in w.server.requests if r.method == "DELETE"]
+
+    play(script)
+
+
+class Slow(ScriptedVenue):
+    """The channel tells of the fills of an order before its POST is answered, `wait_ns` later."""
+
+    wait_ns = 0
+
+    async def request(self, request: Request) -> Response:
+        response = await super().request(request)
+        if (request.method, request.path) == ("POST", "/order"):
+            (name,) = self.orders
+            for size, trade in (("4", "t-1"), ("6", "t-2")):
+                self.fill(name, size, trade, maker=False)
+            await self.runtime.sleep(self.wait_ns)
+            answer = json.loads(response.body)
+            return said(200, answer | {"status": "matched", "makingAmount": "5.2", "takingAmount": "10"})
+        return response
+
+
+@pytest.mark.parametrize(("wait_ms", "done"), [(1, True), (1_000, False)])
+def test_money_spent_before_the_answer_is_a_filled_order(wait_ms: int, done: bool) -> None:
+    """Unless its fills had been told by then, as parts: an answer may be slow, and a fill does not wait for it."""
+    world = World()
+    world.server = Slow(world.runtime)
+    world.server.wait_ns = wait_ms * S // 1_000
+    world.venue = world.adapter()
+
+    async def main() -> None:
+        await world.venue.start()
+        world.venue.events(world.events.append)
+        await world.venue.place_order(world.order(tif=TimeInForce.FOK, size_lots=None, quote_amount=5_200_000))
+        await world.runtime.sleep(S)
+        await world.venue.aclose()
+
+    world.runtime.run(main=main())
+    assert [(event.fill.lots // SHARE, event.done) for event in world.told(OrderFilled)] == [(4, False), (6, done)]
+    assert len(world.told(OrderGone)) == (not done)
+
+
+@pytest.mark.parametrize("counted", ["10", "0"])
+def test_what_failed_on_chain_is_no_part_of_an_order(counted: str) -> None:
+    """Whether the venue still counts a failed trade as matched or not: the engine must not wait for a fill that never was."""
+
+    async def script(w: World) -> None:
+        ack = await w.venue.place_order(w.order())
+        name = str(ack.venue_order_id)
+        w.server.fill(name, "10", "t-1")
+        w.server.trades[-1]["status"] = "FAILED"
+        w.server.orders[name]["size_matched"] = counted
+        report = await w.venue.get_order_status(OrderId("a-1"))
+        assert (report.status, report.filled_lots) == (OrderStatus.CANCELLED, 0)
+        assert [fill.status for fill in report.fills] == [FillStatus.VOIDED]
+
+    play(script)
+
+
+def test_a_trade_that_is_not_listed_yet_still_counts() -> None:
+    async def script(w: World) -> None:
+        ack = await w.venue.place_order(w.order())
+        name = str(ack.venue_order_id)
+        w.server.fill(name, "4", "t-1")
+        w.server.orders[name]["size_matched"] = "7"
+        report = await w.venue.get_order_status(OrderId("a-1"))
+        assert (report.status, report.filled_lots) == (OrderStatus.WORKING, 7 * SHARE)
 
     play(script)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from polymarket_hostile import ASKED, CHANGES, FRAMES, OUTER
 from polymarket_worlds import SHARE, Bot, World, still
 from worlds import MS, START_NS
 
@@ -298,36 +298,8 @@ def test_a_key_that_stops_beating_loses_its_orders() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- anything at all
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-FIELDS = ["salt", "maker", "signer", "tokenId", "makerAmount", "takerAmount", "side", "expiration", "signatureType",
-          "timestamp", "metadata", "builder", "signature"]  # fmt: skip
-CALLS = [endpoint for endpoint in ep.ENDPOINTS if endpoint.login is not ep.Login.L1]
-VALUES = JSON | st.sampled_from(["0", "1", "-1", "0x", "0x" + "00" * 20, "9" * 77, "9" * 90, "BUY", "SELL"])
-QUERIES = st.dictionaries(
-    st.sampled_from(["token_id", "side", "id", "market", "asset_id", "next_cursor", "before", "after", "asset_type"]),
-    st.sampled_from(["", "0", "MA==", "LTE=", "LTI=", "x", "9" * 90, "COLLATERAL", "CONDITIONAL", "BUY", "\u0662"]),
-    max_size=3,
-)
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    changes=st.lists(st.tuples(st.sampled_from(FIELDS), VALUES), max_size=12),
-    outer=st.lists(
-        st.tuples(st.sampled_from(["owner", "orderType", "deferExec", "postOnly", "order"]), VALUES), max_size=3
-    ),
-    calls=st.lists(
-        st.tuples(
-            st.sampled_from(CALLS), st.one_of(st.none(), JSON, st.binary(max_size=20)), QUERIES, st.text(max_size=9)
-        ),
-        max_size=12,
-    ),
-    frames=st.lists(st.binary(max_size=20) | JSON.map(lambda value: json.dumps(value).encode()), max_size=6),
-)
+@given(changes=CHANGES, outer=OUTER, calls=ASKED, frames=FRAMES)
 def test_whatever_comes_is_answered(changes: Any, outer: Any, calls: Any, frames: list[bytes]) -> None:
     world = World(still())
 

@@ -14,7 +14,7 @@ from execsim.core.instrument import Outcome
 from execsim.core.order import Order, OrderId, OrderType, Side, TimeInForce
 from execsim_polymarket.amounts import fault, price_of
 from execsim_polymarket.domains import exchange
-from execsim_polymarket.entry import Entry, Terms, amounts_of, compose, kind_of
+from execsim_polymarket.entry import Entry, Terms, amounts_of, compose, kind_of, rest_is_cancelled
 from execsim_polymarket.sign import Account, PrivateKey
 from execsim_polymarket.verify import is_signed
 from execsim_polymarket.wallets import deposit_wallet
@@ -62,11 +62,24 @@ def test_the_other_token_and_the_other_side() -> None:
     (OrderType.MARKET, TimeInForce.FOK, "FOK", False),
 ])  # fmt: skip
 def test_kinds(kind: OrderType, tif: TimeInForce, sent: str, post_only: bool) -> None:
-    order = ordered(kind=kind, tif=tif)
+    money = {"size_lots": None, "quote_amount": 10 * SHARE} if sent in ("FAK", "FOK") else {}
+    for order in (ordered(kind=kind, tif=tif, **money), ordered(Side.SELL, kind, tif)):
+        made = entry(order)
+        assert kind_of(order) == made.post.order_type == sent
+        assert made.post.post_only is post_only
+        assert not rest_is_cancelled(order)
+        assert (made.ticket.size_lots is None) is (order.quote_amount is not None)
+
+
+@pytest.mark.parametrize("kind", [OrderType.LIMIT, OrderType.MARKET])
+def test_a_buy_of_shares_never_asks_for_more_than_them(kind: OrderType) -> None:
+    """At 0.99 money for 10 shares would buy 99 at 0.10."""
+    order = ordered(kind=kind, tif=TimeInForce.IOC, price_i=9_900)
     made = entry(order)
-    assert kind_of(order) == made.post.order_type == sent
-    assert made.post.post_only is post_only
-    assert (made.ticket.size_lots is None) is (sent in ("FAK", "FOK"))  # a BUY that spends pUSD
+    assert rest_is_cancelled(order)
+    assert made.post.order_type == "GTC"
+    assert (made.post.order.maker_amount, made.post.order.taker_amount) == (9_900_000, 10 * SHARE)
+    assert made.ticket.size_lots == 10 * SHARE
 
 
 def test_good_till_a_date() -> None:
@@ -86,8 +99,6 @@ def test_market_orders() -> None:
     sell = ordered(Side.SELL, OrderType.MARKET, price_i=None)
     assert amounts_of(sell, 100) == (10_000_000, 100_000)
     assert entry(sell).ticket.size_lots == 10 * SHARE
-    # shares at a price are spent as pUSD to the cent: 10.5 x 0.52 = 5.46
-    assert amounts_of(ordered(tif=TimeInForce.IOC, size_lots=10_500_000), 100) == (5_460_000, 10_500_000)
 
 
 def test_a_deposit_wallet_signs_with_its_envelope() -> None:
@@ -103,7 +114,8 @@ def test_a_deposit_wallet_signs_with_its_envelope() -> None:
     (ordered(tif=TimeInForce.GTD), "expire"), (ordered(kind=OrderType.POST_ONLY, tif=TimeInForce.IOC), "post_only"),
     (ordered(Side.SELL, OrderType.MARKET, size_lots=None, quote_amount=SHARE), "quote_amount"),
     (ordered(kind=OrderType.MARKET, price_i=None), "market_buy"),
-    (ordered(tif=TimeInForce.IOC, size_lots=10_000, price_i=100), "amount"),
+    (ordered(tif=TimeInForce.FOK), "fok_buy"), (ordered(kind=OrderType.MARKET, tif=TimeInForce.FOK), "fok_buy"),
+    (ordered(tif=TimeInForce.FOK, size_lots=None, quote_amount=9_999), "amount"),
 ])  # fmt: skip
 def test_what_the_venue_would_refuse_is_not_sent(order: Order, rule: str) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -121,16 +133,10 @@ def test_every_order_obeys_the_venue_and_asks_for_no_more(
     side: Side, cents: int, hundredths: int, tif: TimeInForce
 ) -> None:
     order = ordered(side, tif=tif, price_i=cents * 100, size_lots=hundredths * 10_000)
-    immediate = tif is TimeInForce.IOC
-    if immediate and side is Side.BUY and cents * hundredths < 100:  # less than a cent to spend
-        with pytest.raises(ValidationError):
-            amounts_of(order, 100)
-        return
+    immediate = kind_of(order) == "FAK"
     amounts = amounts_of(order, 100)
     assert fault(side, amounts, 100, immediate=immediate) is None
     asked = order.size_lots or 0
     shares = amounts.taker if side is Side.BUY else amounts.maker
-    assert shares <= asked
-    if not (immediate and side is Side.BUY):
-        assert shares == asked
-        assert price_of(side, amounts, 100, immediate=immediate) == cents * 100
+    assert shares == asked
+    assert price_of(side, amounts, 100, immediate=immediate) == cents * 100

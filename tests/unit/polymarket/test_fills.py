@@ -168,6 +168,19 @@ def test_the_time_is_as_fine_as_the_venue_says() -> None:
     assert fill.ts_ns == 1_790_000_001_123_456_789
 
 
+@pytest.mark.parametrize(("told_ms", "status", "at_ns"), [
+    (1_250, "MATCHED", 1_250_000_000), (3_000, "MATCHED", 1_999_999_999), (90_000, "MATCHED", 1_000_000_000),
+    (900, "MATCHED", 1_000_000_000), (1_250, "MINED", 1_000_000_000),
+])  # fmt: skip
+def test_the_channel_tells_the_second_and_soon_after_it_the_millisecond(told_ms: int, status: str, at_ns: int) -> None:
+    """match_time is 1790000001."""
+    message = trade("t", 1, [], size="1", price="0.5", status=status)
+    (fill,) = fills_of(
+        streamed(message | {"timestamp": str(1_790_000_000_000 + told_ms)}), MARKET, {vid(1): OrderId("o")}.get
+    )
+    assert fill.ts_ns == 1_790_000_000 * 10**9 + at_ns
+
+
 parts = st.lists(st.tuples(st.integers(1, 9_999), st.integers(1, 10**12), st.booleans()), min_size=1, max_size=6)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 from polymarket_news import CID, NO, START_NS, YES
@@ -162,6 +163,16 @@ def test_a_finer_tick_is_told_and_the_terms_are_read_again() -> None:
     assert sum("clob-markets" in r.path for r in f.server.requests) == 2
 
 
+def test_a_tick_that_moved_while_the_connection_was_lost_is_told_with_the_next_dump() -> None:
+    async def script(f: Feed) -> None:
+        f.server.drop("/ws/market")
+        f.server.market["mts"] = 0.001
+        await f.runtime.sleep(3 * S)
+
+    rows = fed(script).sink.rows
+    assert rows == [("book", "rain"), ("gap", True), ("tick", 10), ("book", "rain"), ("gap", False)]
+
+
 def test_a_resolution_is_told_by_name() -> None:
     async def script(f: Feed) -> None:
         f.server.push("/ws/market", {
@@ -185,3 +196,50 @@ def test_what_cannot_be_read_is_a_gap_not_an_end() -> None:
 
     f = fed(script)
     assert f.sink.rows == [("book", "rain"), ("levels", 1), ("gap", True), ("book", "rain"), ("gap", False)]
+
+
+def test_hashes_that_never_fit_are_no_flood_of_requests() -> None:
+    """An hour of wrong hashes, ten a second: asked at once, then after 2, 4, 8 ... seconds, at most every five minutes."""
+    asked_ns: list[int] = []
+
+    async def script(f: Feed) -> None:
+        start_ns, seen = f.runtime.now_ns(), 1
+        while f.runtime.now_ns() < start_ns + 3_600 * S:
+            f.server.level("BUY", "0.49", "1", wrong=True)
+            await f.runtime.sleep(S // 10)
+            (socket,) = f.server.sockets["/ws/market"]
+            told = [frame for frame in socket.said if b'"subscribe"' in frame]
+            if len(told) >= seen:
+                seen = len(told) + 1
+                asked_ns.append(f.runtime.now_ns() - start_ns)
+        await f.runtime.sleep(301 * S)  # and once it is right again, it is believed
+
+    f = fed(script)
+    gaps = [round((after - before) / S) for before, after in pairwise(asked_ns)]
+    assert gaps[:8] == [2, 4, 8, 16, 32, 64, 128, 256]
+    assert set(gaps[8:]) == {300}
+    assert len(asked_ns) < 22
+    assert f.sink.rows[-1] == ("gap", False)
+
+
+def test_a_book_that_was_right_for_long_is_asked_for_at_once() -> None:
+    async def script(f: Feed) -> None:
+        for _ in range(3):
+            f.server.level("BUY", "0.49", "1", wrong=True)
+            await f.runtime.sleep(S)
+            assert f.sink.rows[-1] == ("gap", False)
+            await f.runtime.sleep(70 * S)
+
+    fed(script)
+
+
+def test_a_request_that_is_not_due_ends_with_the_stream() -> None:
+    async def script(f: Feed) -> None:
+        f.server.level("BUY", "0.49", "1", wrong=True)
+        await f.runtime.sleep(S // 10)
+        f.server.level("BUY", "0.49", "2", wrong=True)
+        await f.runtime.sleep(S // 10)
+        assert f.sink.rows[-1] == ("gap", True)
+
+    f = fed(script)
+    assert f.runtime.now_ns() < START_NS + 4 * S

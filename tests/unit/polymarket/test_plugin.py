@@ -147,8 +147,8 @@ def test_numbers_off_the_grid() -> None:
 
 def test_profile() -> None:
     profile = VENUE.profile
-    keys = "post_only_cross tick size_min size_step notional_min price_range balance duplicate expired expiry_min fok"
-    keys += " ioc_no_match market_closed unknown_market rate_limit order_gone"
+    keys = "post_only_cross tick size_min size_step notional_min price_range balance allowance duplicate expired"
+    keys += " expiry_min fok ioc_no_match market_closed unknown_market rate_limit order_gone"
     assert set(profile.texts) == set(keys.split())
     code, text = profile.texts["tick"]
     assert code == "400"

@@ -25,6 +25,7 @@ from execsim_polymarket.session import (
     AskOrders,
     AskTrades,
     Emit,
+    Filled,
     Note,
     Ticket,
     UserAction,
@@ -224,7 +225,7 @@ def test_both_tokens_and_both_sides_in_one_trade() -> None:
 
 def test_an_order_for_money_is_over_with_the_last_fill_of_its_answer() -> None:
     session = opened(ticket(1, None), acked=False)
-    assert session.answered(vid(1), START_NS, 7 * SHARE) == []
+    assert session.answered(vid(1), START_NS, 7 * SHARE, whole=True) == []
     first, second = (
         trade(name, 1, [maker(9, size, "0.5")], size=size, price="0.5") for name, size in (("a", "4"), ("b", "3"))
     )
@@ -242,6 +243,22 @@ def test_when_the_fills_came_before_the_answer_its_end_is_told_by_the_answer() -
     ]
     assert session.answered(vid(1), START_NS, 4 * SHARE) == []
     assert session.answered(vid(5), START_NS) == []
+
+
+def test_money_that_was_not_all_spent_is_gone() -> None:
+    session = opened(ticket(1, None), acked=False)
+    session.answered(vid(1), START_NS, 4 * SHARE, whole=False)
+    filled, gone = events(say(session, BOUGHT))
+    assert isinstance(filled, OrderFilled)
+    assert not filled.done
+    assert isinstance(gone, OrderGone)
+
+
+def test_when_all_the_money_was_spent_before_the_answer_the_order_is_filled() -> None:
+    session = opened(ticket(1, None), acked=False)
+    say(session, BOUGHT)
+    assert session.answered(vid(1), START_NS, 4 * SHARE, whole=True) == [Filled(OrderId("o1"))]
+    assert session.answered(vid(1), START_NS, 4 * SHARE, whole=True) == []
 
 
 def test_the_rest_of_a_fak_is_gone() -> None:

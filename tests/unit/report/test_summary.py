@@ -72,6 +72,18 @@ def test_estimates_stand_beside_the_pnl_and_say_so() -> None:
     assert not read.caveats({"pnl": {"net": "1"}})
 
 
+def test_a_paper_session_says_what_its_data_were_like() -> None:
+    summary = {
+        "paper": {"hold_ms": "500", "rows": 1234, "late_rows": 2, "late_ms_max": "12.5", "hold_ms_enough": "512.5"}
+    }
+    section = read.paper(summary)
+    assert section is not None
+    assert section in read.sections(summary)
+    assert section.rows[:2] == (("ms of hold", "500"), ("rows of market data", "1,234"))
+    assert "2 rows later than the hold" in printed(summary)
+    assert read.paper({}) is None
+
+
 def test_causes_and_evidence_may_be_counts_or_have_figures_of_their_own() -> None:
     section = read.fills(
         {

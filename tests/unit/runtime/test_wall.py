@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -131,6 +132,17 @@ async def busy(rt: Any, transport: SessionTransport) -> list[Any]:
         await task.join()
     await transport.aclose()
     return seen
+
+
+def test_the_clock_may_have_passed_before_the_run_began() -> None:
+    """A clock read off elsewhere goes on while the run is being made."""
+    ago_ns = 5_000 * MS
+    runtime = WallRuntime(7, origin_ns=1_000, speed=2, since_ns=time.monotonic_ns() - ago_ns)
+
+    async def main() -> int:
+        return runtime.now_ns()
+
+    assert 1_000 + 2 * ago_ns <= (runtime.run(main=main()) or 0) < 1_000 + 3 * ago_ns
 
 
 def test_the_clock_stands_still_between_inputs_and_an_overdue_timer_fires_at_the_next() -> None:
