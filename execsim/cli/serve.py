@@ -95,6 +95,7 @@ def command(
 
     def broke(error: JournalError) -> None:
         print(f"execsim: JournalError: {error}; nothing is traded any more", file=sys.stderr, flush=True)
+        server.hang_up()
 
     again = kept is not None and kept.count > 0
     if kept is not None and again:

@@ -76,10 +76,14 @@ class HttpServer:
         self._serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
         await asyncio.ensure_future(self._server.wait_started(self._serving))
 
-    async def aclose(self) -> None:
-        """No more clients; those there are, are disconnected."""
+    def hang_up(self) -> None:
+        """End every channel: nothing true would come over it any more. Requests are still answered."""
         for channel in list(self._channels):
             channel.end()
+
+    async def aclose(self) -> None:
+        """No more clients; those there are, are disconnected."""
+        self.hang_up()
         self._server.should_exit = True
         if self._serving is not None:
             await asyncio.ensure_future(asyncio.wait([self._serving]))

@@ -53,12 +53,16 @@ class LinesServer:
         starting = asyncio.start_server(self._connected, sock=self._socket, limit=LINE_MAX)
         self._server = await asyncio.ensure_future(starting)
 
+    def hang_up(self) -> None:
+        """Disconnect every client; what was written still goes out. They may come again."""
+        for client in list(self._clients):
+            client.close()
+
     async def aclose(self) -> None:
         """No more clients; those there are, are disconnected."""
         if self._server is not None:
             self._server.close()
-        for client in list(self._clients):
-            client.close()
+        self.hang_up()
         self._socket.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -92,6 +92,8 @@ class Pacer:
         """clients' time at the last input that is in the log"""
         self._peeked_ns = 0
         """clients' time at the input being worked on that is not"""
+        self._latest_ns = 0
+        """the latest time of day that was looked at: a clock may be set back, what was told was told"""
         self._at_ns, self._since_ns = runtime.now_ns(), 0
         """exchange time and real time from which on it moves"""
         self._noted_ns, self._noted_real_ns = -1, 0
@@ -303,7 +305,7 @@ class Pacer:
             for item in logged:
                 self._write(item.kind, item.head, item.key, item.body)
         else:
-            self._peeked_ns = self._time_of_day_ns()
+            self._peeked_ns = self._latest_ns = max(self._latest_ns, self._time_of_day_ns())
         try:
             self.runtime.inject(*[knock.act for knock in knocks])
         finally:
@@ -312,7 +314,8 @@ class Pacer:
     def _hear(self, *, alone: bool = False) -> None:
         """The clients' time; later than at any input before, for those of one time were taken together. `alone`: of an
         entry of our own."""
-        self._heard_ns = max(self.wall_ns(), self._heard_ns + (not alone), self._time_of_day_ns())
+        self._latest_ns = max(self._latest_ns, self._time_of_day_ns())
+        self._heard_ns = max(self.wall_ns(), self._heard_ns + (not alone), self._latest_ns)
 
     def _write(self, kind: str, head: str = "", key: str = "", body: bytes = b"") -> None:
         if self._log is not None and self.broken is None:
@@ -416,12 +419,12 @@ class Pacer:
 
     def _break(self, error: JournalError) -> None:
         """The log cannot be written: what waits for it is refused, and so is everything that comes."""
-        if self.broken is None:
-            self.broken = error
-            self.on_break(error)
+        first, self.broken = self.broken is None, error
         while self._outputs:
             self._released += 1
             _tell_instead(self._outputs.popleft(), error)
+        if first:
+            self.on_break(error)
 
     # ---------------------------------------------------------------- asyncio
     def open(self) -> None:

@@ -4,6 +4,7 @@ again, once; the official client goes on with the key it had."""
 from __future__ import annotations
 
 import threading
+from collections import deque
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,6 +14,8 @@ from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import MarketOrderArgs, OrderArgs, OrderType
 from py_clob_client_v2.exceptions import PolyApiException
 from served_polymarket import SCENARIO, Served
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 RICH = ["--set", "venues.polymarket.balances={pUSD=1000000}"]
 KEYS = ["0x" + f"{number:064x}" for number in (71, 72)]
@@ -119,6 +122,8 @@ def test_a_full_disk_ends_trading_and_says_so(tmp_path: Path) -> None:
     bot = Bot(KEYS[0])
     client = bot.client(server.host)
     taken: list[str] = []
+    channel = connect(f"ws://127.0.0.1:{server.port}/ws/market")
+    channel.send(f'{{"type":"market","assets_ids":["{token}"]}}')
 
     def fill() -> None:
         while len(taken) < 1_000:
@@ -129,6 +134,9 @@ def test_a_full_disk_ends_trading_and_says_so(tmp_path: Path) -> None:
         fill()
     assert (refused.value.status_code, refused.value.error_msg) == (503, {"error": "Trading is currently disabled."})
     assert len(taken) > 5
+    with pytest.raises(ConnectionClosed):
+        deque(iter(lambda: channel.recv(20), None), 0)
+    channel.close()
     assert server.ask("GET", "/time") == (503, {"error": "Trading is currently disabled."})
     code, said = server.stop()
     assert code == 2

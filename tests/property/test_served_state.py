@@ -39,7 +39,7 @@ class Op(NamedTuple):
 def script(seed: int, length: int) -> list[Op]:
     rng = Random(seed)
     kinds = ["GTC"] * 6 + ["FOK", "FAK", "batch", "cancel", "all", "GTD", "orders", "book", "beat", "balance", "trades"]
-    kinds += ["hold", "go", "step", "speed", "outage", "calm", "calm", "calm", "nonsense", "key"]
+    kinds += ["hold", "go", "step", "speed", "outage", "calm", "calm", "calm", "deposit", "notices", "nonsense", "key"]
     return [
         Op(
             rng.choice([0, 0, rng.random() * 300]), rng.choice(kinds), rng.randrange(USERS), rng.randint(40, 60),
@@ -113,6 +113,11 @@ class Play:
                 return user.ask(ep.GET_BALANCE, query={"asset_type": "COLLATERAL"})
             case "book":
                 return world.send(ep.request(ep.GET_BOOK, query={"token_id": self.tokens[0]}))
+            case "deposit":
+                about = {"address": user.account.key.address, "deposit": str(op.size)}
+                return world.command("accounts", about)
+            case "notices":
+                return user.ask(ep.GET_NOTIFICATIONS)
             case "key":
                 return world.send(ep.request(ep.CREATE_KEY, headers=user.account.login_headers(world.now_s, op.salt)))
             case "nonsense":
@@ -152,6 +157,7 @@ class Play:
                 ep.request(ep.DERIVE_KEY, headers=user.account.login_headers(world.now_s))
             )
             found[f"orders {number}"] = user.ask(ep.GET_ORDERS)
+            found[f"notices {number}"] = user.ask(ep.GET_NOTIFICATIONS)
             found[f"trades {number}"] = _rows(user.ask(ep.GET_TRADES))
         return found
 
@@ -169,7 +175,7 @@ def compare(
 ) -> Play:
     ops = [op for op in script(seed, length) if not latency or op.what not in ("hold", "step", "outage")]
     killed = Random(seed).randrange(5, len(ops) - 5)
-    settings = (RICH, "venues.polymarket.limits.enforced=false")
+    settings = (RICH, f"venues.polymarket.limits.enforced={'true' if latency else 'false'}")
     never = Play(HostedWorld(scenario, *settings, latency=latency), cuts=seed)
     ends.append(never.world)
     for op in ops[:killed]:
@@ -219,7 +225,7 @@ def test_a_killed_exchange_on_tape_is_the_one_that_was_not(seed: int, tmp_path: 
 
 
 @pytest.mark.parametrize("seed", range(20, 23))
-def test_with_latencies_too(seed: int, tmp_path: Path, ends: list[HostedWorld]) -> None:
+def test_with_latencies_and_limits_too(seed: int, tmp_path: Path, ends: list[HostedWorld]) -> None:
     compare("scenarios/agents_binary", seed, tmp_path, ends, latency=True)
 
 
