@@ -129,6 +129,8 @@ class UserSession:
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._fills: dict[str, FillStatus] = {}
         self._settled: OrderedDict[str, None] = OrderedDict()
+        self._unsettled: dict[str, int] = {}
+        """fill -> when it was matched: its failure may be told while nobody listens, and trades are asked for by it"""
         self._news_ns = 0
         self._behind: dict[str, _Order] = {}
 
@@ -195,8 +197,8 @@ class UserSession:
         secrets = self._key.subscription()
         auth = Credentials(secrets["apiKey"], secrets["secret"], secrets["passphrase"])
         frame = USER_SUBSCRIPTION.to_bytes(UserSubscription(auth, tuple(self._markets) or None))
-        since_ns = self._news_ns or now_ns
-        self._news_ns = since_ns
+        self._news_ns = self._news_ns or now_ns
+        since_ns = min([self._news_ns, *self._unsettled.values()])
         return [Send(frame), AskOrders(), AskTrades(_after_s(since_ns))]
 
     def closed(self, now_ns: int) -> list[UserAction]:
@@ -364,7 +366,10 @@ class UserSession:
             self._behind.pop(name, None)
 
     def _settle(self, fill: Fill) -> None:
-        if not SETTLING[self._fills[fill.id]]:
+        if SETTLING[self._fills[fill.id]]:
+            self._unsettled.setdefault(fill.id, fill.ts_ns)
+        else:
+            self._unsettled.pop(fill.id, None)
             self._settled[fill.id] = None
             while len(self._settled) > ENDED_MAX:
                 del self._fills[self._settled.popitem(last=False)[0]]

@@ -7,17 +7,18 @@ because it is missing from a list, and no position is flat because a page was em
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from execsim.core.errors import ExecError
 from execsim.core.instrument import Instrument
-from execsim.core.order import Fill, Order, OrderId, OrderReport, OrderStatus
+from execsim.core.order import Fill, FillStatus, Order, OrderId, OrderReport, OrderStatus
 from execsim.core.position import Position
 
 UnknownOrders = Literal["adopt", "cancel", "leave"]
 """What happens to an order of the account that nobody here placed: it becomes ours, is cancelled, or only reported."""
 
+FINAL: Final = (FillStatus.CONFIRMED, FillStatus.VOIDED)
 ALIVE: Final = (OrderStatus.WORKING, OrderStatus.CANCELLING)
 
 
@@ -43,6 +44,16 @@ class BookFill:
     def __str__(self) -> str:
         fill = self.fill
         return f"book fill {fill.id} of order {fill.order_id}: {fill.side} {fill.lots} lots at {fill.price_i}"
+
+
+@dataclass(frozen=True, slots=True)
+class SettleFill:
+    """A fill we know, which has become final or has failed without our hearing of it."""
+
+    fill: Fill
+
+    def __str__(self) -> str:
+        return f"fill {self.fill.id} of order {self.fill.order_id} is {self.fill.status} at the venue: take it over"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,7 @@ class NoteSilence:
 
 Action = (
     BookFill
+    | SettleFill
     | FindOrder
     | ChangeTerms
     | AskOrder
@@ -155,6 +167,8 @@ class Known:
     positions: Mapping[str, Position]
     has_order: Callable[[OrderId], bool]
     has_fill: Callable[[OrderId, str], bool]
+    pending: Mapping[str, Fill] = field(default_factory=dict)
+    """fills by id that are not final yet"""
     unsettled: frozenset[OrderId] = frozenset()
     """orders counted at a size an amend asked for, of which nobody has said how it ended"""
 
@@ -187,6 +201,8 @@ def _fills(known: Known, told: Told, strangers: UnknownOrders) -> Iterable[Actio
         if known.has_order(fill.order_id):
             if not known.has_fill(fill.order_id, fill.id):
                 yield BookFill(fill)
+            elif fill.id in known.pending and fill.status in FINAL:
+                yield SettleFill(fill)
         elif fill.order_id not in adopted:  # an adopted order brings its fills with it
             yield NoteStranger(f"fill {fill.id} of order {fill.order_id}")
 
@@ -236,7 +252,8 @@ def _balances(known: Known, told: Told) -> Iterable[Action]:
     if isinstance(told.balances, ExecError) or isinstance(told.fills, ExecError):
         return
     new = {fill.id: fill for fill in told.fills if not known.has_fill(fill.order_id, fill.id)}
-    if new or any(order.updated_ns > told.asked_ns for order in known.orders.values()):
+    settling = any(fill.id in known.pending and fill.status in FINAL for fill in told.fills)
+    if new or settling or any(order.updated_ns > told.asked_ns for order in known.orders.values()):
         return
     for position in known.positions.values():
         for asset, ours in _held(position.instrument, position):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from execsim.core.errors import ExecError, InternalError, JournalError, OrderNotFound
 from execsim.core.lifecycle import OrderEvent
-from execsim.core.order import Order, OrderId, OrderReport, OrderStatus
+from execsim.core.order import Fill, Order, OrderId, OrderReport, OrderStatus
 from execsim.core.units import NS_PER_S
 from execsim.engine.blotter import Blotter
 from execsim.engine.cancels import Canceller
@@ -21,6 +21,7 @@ from execsim.engine.inquiry import Inquiry
 from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import (
     ALIVE,
+    FINAL,
     Action,
     AdoptOrder,
     AskOrder,
@@ -32,6 +33,7 @@ from execsim.engine.reconcile import (
     NoteBalance,
     NoteSilence,
     NoteStranger,
+    SettleFill,
     Told,
     UnknownOrders,
     plan,
@@ -101,7 +103,8 @@ class Reconciler:
         oldest_ns = min(
             (order.created_ns for order in self._orders(venue).values() if order.is_active), default=asked_ns
         )
-        since_ns = max(0, min(certain_ns, oldest_ns) - self._config.slack_ns)
+        unsettled_ns = min((fill.ts_ns for fill in self._pending(venue).values()), default=asked_ns)
+        since_ns = max(0, min(certain_ns, oldest_ns, unsettled_ns) - self._config.slack_ns)
         reports = await self._ask(route, "get_open_orders", adapter.get_open_orders)
         fills = await self._ask(route, "get_fills", lambda: adapter.get_fills(since_ns))
         balances = await self._ask(route, "balances", adapter.balances)
@@ -148,7 +151,9 @@ class Reconciler:
 
     async def _do(self, venue: str, action: Action) -> None:
         blotter = self._blotter
-        if isinstance(action, BookFill):
+        if isinstance(action, SettleFill):
+            blotter.recovered(self._tracker.entry(action.fill.order_id), (action.fill,))
+        elif isinstance(action, BookFill):
             market = self._tracker.evicted_market(action.fill.order_id)
             if market is not None:
                 blotter.filled_late(market, action.fill, False)
@@ -215,7 +220,13 @@ class Reconciler:
             if order.size_lots is not None and order.is_active and not self._amending(order_id)
             and self._tracker.entry(order_id).ceiling_lots != order.size_lots - order.voided_lots
         )  # fmt: skip
-        return Known(orders, positions, self._tracker.knows, self._tracker.has_fill, unsettled)
+        has_fill = self._tracker.has_fill
+        return Known(orders, positions, self._tracker.knows, has_fill, self._pending(venue), unsettled)
+
+    def _pending(self, venue: str) -> Mapping[str, Fill]:
+        """Fills of orders in memory that may still fail on chain: news of it may have been missed."""
+        entries = (self._tracker.entry(order_id) for order_id in self._orders(venue))
+        return {fill.id: fill for entry in entries for fill in entry.fills.values() if fill.status not in FINAL}
 
     def _orders(self, venue: str) -> Mapping[OrderId, Order]:
         return {order.id: order for order in self._tracker.get_all_orders() if order.instrument.venue == venue}
@@ -231,7 +242,7 @@ class Reconciler:
 
 
 def _order_of(action: Action) -> str:
-    if isinstance(action, BookFill):
+    if isinstance(action, BookFill | SettleFill):
         return action.fill.order_id
     if isinstance(action, AskOrder):
         return action.order_id

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from execsim.core.errors import ExecError, ExecTimeout, OrderNotFound
@@ -276,6 +276,10 @@ class MockVenue:
 
     def void(self, fill: Fill) -> None:
         """A fill failed on chain."""
+        booked = self._known(fill.order_id)
+        booked.fills = [
+            replace(each, status=FillStatus.VOIDED) if each.id == fill.id else each for each in booked.fills
+        ]
         self.report(FillVoided(fill.id, fill.order_id, self._runtime.now_ns()))
 
     def resolve(self, market: str, payoff_i: int) -> None:

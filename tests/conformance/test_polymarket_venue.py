@@ -63,14 +63,15 @@ class TestPolymarketInMemory(VenueSuite):
 
 
 def again(test: Callable[..., None]) -> Callable[..., None]:
-    """Scripts have steps of 50 ms. A machine that stands still for one of them disorders a script in wall time, and next time
-    another one: what is wrong fails each time."""
+    """Scripts have steps of 50 ms. A machine that stands still for one of them disorders a script in wall time, and next
+    time another one: what is wrong fails each time."""
 
     @wraps(test)
     def tried(*args: Any, **given: Any) -> None:
         for left in reversed(range(TRIES)):
             try:
-                return test(*args, **given)
+                test(*args, **given)
+                break
             except AssertionError:
                 if not left:
                     raise

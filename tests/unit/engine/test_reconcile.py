@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from execsim.core.errors import ExecTimeout, InvalidResponse
-from execsim.core.order import Order, OrderId, OrderType, Side
+from execsim.core.order import FillStatus, Order, OrderId, OrderType, Side
 from execsim.core.order import OrderStatus as S
 from execsim.core.units import NS_PER_S
 from execsim.engine import EngineConfig, ReconcileConfig
@@ -19,6 +19,7 @@ from execsim.engine.reconcile import (
     NoteBalance,
     NoteSilence,
     NoteStranger,
+    SettleFill,
 )
 from execsim.testing.mock_venue import Silence
 
@@ -56,6 +57,23 @@ def test_a_missed_fill_is_booked_once(rig):
     rig.venue._sink = sink
     rig.engine.record_fill(fill)
     assert rig.engine.get_position("rain").net_lots == 4_000_000
+    assert kinds(rig.run(rig.engine.reconcile(RAIN))) == []
+
+
+def test_a_missed_failure_on_chain_is_taken_over_however_late(rig):
+    """Trades are asked for by the time they were made: those that are not final are asked for again."""
+    order = rig.working()
+    fill = rig.venue.fill(order.id, 4_000_000, status=FillStatus.PROVISIONAL)
+    for _ in range(2):
+        rig.run(rig.runtime.sleep(600 * NS_PER_S))
+        assert kinds(rig.run(rig.engine.reconcile(RAIN))) == []
+    deaf(rig)
+    rig.venue.void(fill)
+    actions = rig.run(rig.engine.reconcile(RAIN))
+    assert kinds(actions) == [SettleFill]
+    assert "voided" in str(actions[0])
+    assert (order.filled_lots, order.voided_lots) == (0, 4_000_000)
+    assert rig.engine.get_position("rain").net_lots == 0
     assert kinds(rig.run(rig.engine.reconcile(RAIN))) == []
 
 

@@ -427,3 +427,22 @@ def test_however_news_come_every_fill_is_told_once_and_ends_as_it_ended(data: st
         want = FillStatus.VOIDED if ends[key] == "FAILED" else FillStatus.CONFIRMED
         assert status is want, heard_final
     assert session.wake_ns < NEVER
+
+
+def test_a_trade_that_may_still_fail_is_read_again_after_a_reconnect() -> None:
+    """Its failure may have been told while nobody listened; trades are asked for by the time they were matched."""
+    session = opened(ticket(1))
+    say(session, trade("t", 1, [maker(9, "10", "0.5")], size="10", price="0.5"))
+    matched_s = 1_790_000_001
+
+    def asked(now_ns: int) -> int:
+        session.closed(now_ns)
+        (ask,) = [action for action in session.opened(now_ns) if isinstance(action, AskTrades)]
+        return ask.after_s
+
+    later_ns = START_NS + 3_600 * 10**9
+    session.frame(b"PONG", later_ns)
+    assert asked(later_ns) == matched_s - 60
+    say(session, trade("t", 1, [maker(9, "10", "0.5")], size="10", price="0.5", status="CONFIRMED"))
+    assert asked(later_ns) >= matched_s - 60
+    assert not session._unsettled
