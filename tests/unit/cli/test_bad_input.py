@@ -19,7 +19,7 @@ POLYMARKET = ROOT / "scenarios" / "data" / "polymarket_cronosvirus00"
 
 SCENARIO = {
     "unknown key": ({"title": "titel"}, ["coin.toml", "unknown key titel", "known keys:", "title"]),
-    "unknown nested key": ({"feed": "feeed"}, ["venues.polymarket.feeed", "known keys: amend, balances,"]),
+    "unknown nested key": ({"feed": "feeed"}, ["venues.polymarket.feeed", "known keys: allowances, amend, balances,"]),
     "unknown key in a table": ({"ms = 10": "mss = 10"}, ["venues.polymarket.feed.mss", "known keys: model, ms"]),
     "text for a number": ({"ms = 50": 'ms = "fast"'}, ["venues.polymarket.entry.ms is 'fast'", "valid decimal"]),
     "value for a table": ({"title =": "exchange = 5\ntitle ="}, ["exchange is 5", "table"]),

@@ -223,7 +223,7 @@ def test_requests_that_overtake_each_other_end_in_known_states(ordered: bool) ->
         ("entry={model='constant', ms=-1}", "venues.polymarket.entry.ms is -1, should be greater than or equal to 0"),
         (
             "delay={ms=1}",
-            "unknown key venues.polymarket.delay; known keys: amend, balances, batch, cancel, entry, feed",
+            "unknown key venues.polymarket.delay; known keys: allowances, amend, balances, batch, cancel, entry, feed",
         ),
         (
             "feed={model='interpolated', file='x'}",
