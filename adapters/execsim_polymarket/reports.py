@@ -7,6 +7,7 @@ from typing import Final
 
 from execsim.core.order import (
     Fill,
+    FillStatus,
     MarketId,
     Order,
     OrderId,
@@ -43,12 +44,20 @@ def status_of(row: OpenOrder) -> OrderStatus:
 def report_of(
     row: OpenOrder, order_id: OrderId, item: Listed, now_ns: int, fills: tuple[Fill, ...] = ()
 ) -> OrderReport:
-    """Errors: InvalidResponse, ValidationError for numbers off the grid or a foreign token."""
+    """`fills`: those of the order's trades, as far as they were asked for. What failed on chain counts as never matched, and
+    an order that was matched before is then no filled one.
+
+    Errors: InvalidResponse, ValidationError for numbers off the grid or a foreign token."""
     grid = item.instrument.grid
     status, outcome = status_of(row), item.market.outcome(row.asset_id)
     money = row.order_type in ("FOK", "FAK") and row.side is Side.BUY  # its sizes count pUSD
     size = grid.lots(amount(row.original_size), Rounding.FLOOR)
-    matched = sum(fill.lots for fill in fills) if money else grid.lots(amount(row.size_matched), Rounding.FLOOR)
+    told = sum(fill.lots for fill in fills)
+    stand = sum(fill.lots for fill in fills if fill.status is not FillStatus.VOIDED)
+    said = told if money else grid.lots(amount(row.size_matched), Rounding.FLOOR)
+    matched = stand + max(0, said - told) if fills else said
+    if status is OrderStatus.FILLED and stand < told:
+        status = OrderStatus.CANCELLED
     tif = _TIFS.get(row.order_type.upper(), TimeInForce.GTC)
     expire_s = int(row.expiration) if row.expiration.isdecimal() else 0
     terms = OrderTerms(

@@ -113,11 +113,13 @@ class VenueClock:
 # -------------------------------------------------------------------- rows
 @dataclass(slots=True)
 class Late:
-    """Rows that came after their time, and by how much the latest."""
+    """Rows that came after their time. `worst_ns`: by how much the latest; `slowest_ns`: the longest way of any message from
+    its venue time to us, late or not: the hold that would have been enough."""
 
     rows: int = 0
     messages: int = 0
     worst_ns: int = 0
+    slowest_ns: int = 0
     fills: int = 0
     """fills of resting orders by such rows"""
 
@@ -250,8 +252,10 @@ class PaperMarket:
                 raise DataError("the feed", f"{row[5]} lots at {row[4]} price units", "no such size is worked with")
         now_ns = self._clock.now_ns()
         found.last_ns = at_ns = max(ts_ns, found.last_ns, now_ns)
+        late = self.late
+        if not opens:
+            late.slowest_ns = max(late.slowest_ns, self._now_ns() - ts_ns)
         if ts_ns < now_ns and not opens:
-            late = self.late
             late.rows += len(rows)
             late.messages += 1
             late.worst_ns = max(late.worst_ns, now_ns - ts_ns)

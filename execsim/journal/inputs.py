@@ -1,7 +1,7 @@
 """What came into a hosted run from outside, on disk: its state, for the run follows from it (`execsim serve --state DIR`).
 
-Append-only SQLite in WAL mode, every commit synced. It holds requests and never answers: keys and secrets that were given
-out follow from the seed. Only its owner may read it, and one process at a time has it open.
+SQLite in WAL mode, append-only but for how far time has come, every commit synced. It holds requests and never answers:
+keys and secrets that were given out follow from the seed. Only its owner may read it, and one process at a time has it open.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ CREATE TABLE inputs (
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {VERSION};
 """
-_INSERT: Final = "INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+TIME: Final = "time"
+"""The kind of an entry that says only how far time has come: the next one takes its place, or a market that is watched for
+days would fill the disk."""
+_INSERT: Final = "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT: Final = "SELECT number, t_ns, wall_ns, kind, key, head, body, crc FROM inputs ORDER BY number"
 
 
@@ -55,6 +58,8 @@ class InputFile:
     def __init__(self, folder: Path, about: Mapping[str, str]) -> None:
         self.path = folder / NAME
         self._refusal = ""
+        self._last = ""
+        """kind of the last entry on disk"""
         self._kept: deque[HostInput] = deque()
         self._lock = Lock()
         _made(folder, self.path)
@@ -94,6 +99,8 @@ class InputFile:
         count, last = db.execute("SELECT count(*), coalesce(max(number), 0) FROM inputs").fetchone()
         if count != last:
             raise JournalError(str(self.path), f"is damaged: {last - count} of {last} entries are missing")
+        found = db.execute("SELECT kind FROM inputs WHERE number = ?", (last,)).fetchone()
+        self._last = "" if found is None else str(found[0])
         return int(count)
 
     def _compare(self, kept: Mapping[str, str], about: Mapping[str, str]) -> None:
@@ -126,24 +133,26 @@ class InputFile:
         with self._lock:
             if self._refusal:
                 raise JournalError(str(self.path), self._refusal)
-            rows: list[tuple[Any, ...]] = []
+            rows: dict[int, tuple[Any, ...]] = {}
+            number, last = self.count, self._last
             for _ in range(len(self._kept)):
                 item = self._kept.popleft()
-                number = self.count + len(rows) + 1
+                number += not (last == item.kind == TIME)
+                last = item.kind
                 fields = (item.t_ns, item.wall_ns, item.kind, item.key, item.head, item.body)
-                rows.append((number, *fields, _crc(number, fields)))
+                rows[number] = (number, *fields, _crc(number, fields))
             if not rows:
                 return
             try:
                 self._db.execute("BEGIN")
-                self._db.executemany(_INSERT, rows)
+                self._db.executemany(_INSERT, rows.values())
                 self._db.execute("COMMIT")
             except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 self._refusal = f"cannot write: {error}; it ends at entry {self.count}"
                 raise JournalError(str(self.path), self._refusal) from error
-            self.count += len(rows)
+            self.count, self._last = number, last
 
     def close(self) -> None:
         """Let go of the file. Harmless if repeated; what was not flushed is lost."""

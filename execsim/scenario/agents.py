@@ -40,7 +40,8 @@ class AgentGroup(Section):
 
 
 class AgentsSection(Section):
-    """A market without a recording: its rules, its traders and what they come with. Prices and sizes are decimals."""
+    """A market without a recording: its rules, its traders, if any, and what they come with. Prices and sizes are
+    decimals."""
 
     duration_s: Number = Field(gt=0, le=1_000_000)
     kind: Literal["binary", "spot"] = "binary"
@@ -60,7 +61,7 @@ class AgentsSection(Section):
     news_branching: Number = Field(Decimal(0), ge=0, lt=1, description="further moves each brings about; 0: Poisson")
     news_half_life_s: Number = Field(Decimal(20), gt=0, le=3600, description="how long that takes")
     resolve: bool = Field(False, description="binary: pay out at the end, 1 with the probability the value stands at")
-    populations: list[AgentGroup] = Field(min_length=1)
+    populations: list[AgentGroup] = Field(description="none: an empty book for those who connect to `execsim serve`")
 
     @model_validator(mode="after")
     def _is_a_market(self) -> AgentsSection:
@@ -81,6 +82,9 @@ def agents_manifest(item: AgentsSection, market: str, seed: int) -> Manifest:
     digest = sha256(f"agents {AGENTS_VERSION} {seed} {text}".encode()).hexdigest()
     end_ns = START_NS + int(item.duration_s * NS_PER_S)
     who = ", ".join(f"{group.count} {group.kind.replace('_', ' ')}" for group in item.populations)
+    title, note = f"a market of agents, seed {seed}", f"agents make this market ({who}): nothing here was ever traded"
+    if not who:
+        title, note = "an empty book", "nobody makes this market: whoever connects meets the others who do"
     info = MarketInfo(
         market=market,
         venue="",
@@ -93,12 +97,12 @@ def agents_manifest(item: AgentsSection, market: str, seed: int) -> Manifest:
         size_step=plain(item.size_step),
         size_min=plain(item.size_min),
         notional_min=plain(item.notional_min),
-        title=f"a market of agents, seed {seed}",
+        title=title,
         extra={"first_snapshot_ns": START_NS, "first_ns": START_NS, "last_ns": end_ns},
     )
     return Manifest(
         format="agents", importer_version=AGENTS_VERSION, ts_first_ns=START_NS, ts_last_ns=end_ns, data_sha256=digest,
-        markets=[info], notes=[f"agents make this market ({who}): nothing here was ever traded"],
+        markets=[info], notes=[note],
     )  # fmt: skip
 
 

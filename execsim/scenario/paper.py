@@ -182,7 +182,7 @@ class PaperVenue(SimulatedVenue):
             "late_messages": late.messages,
             "late_ms_max": _ms(late.worst_ns),
             "late_fills": late.fills,
-            "hold_ms_enough": _ms(self._hold_ns + late.worst_ns),
+            "hold_ms_enough": _ms(late.slowest_ns),
             "gaps": market.gaps,
             "venue_clock_ahead_ms": _ms(market.venue_clock.shift_ns_max),
         }
@@ -197,7 +197,7 @@ class PaperVenue(SimulatedVenue):
             f"paper: live data, simulated fills; the exchange is {hold} ms behind (paper.hold_ms), so answers take that long"
         )
         if late.rows:
-            worst, enough = _ms(late.worst_ns), _ms(self._hold_ns + late.worst_ns)
+            worst, enough = _ms(late.worst_ns), _ms(late.slowest_ns)
             said.append(
                 f"paper: {late.rows} of {market.rows} rows came later than the hold allows, by {worst} ms at worst, and "
                 f"{late.fills} fills rest on them: paper.hold_ms = {enough} would have been enough"

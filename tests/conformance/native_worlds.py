@@ -20,7 +20,7 @@ from execsim.exchange.publisher import Publisher
 from execsim.exchange.server import LinesServer, bind
 from execsim.market import Books, Ladders
 from execsim.net import LinesTransport
-from execsim.ports import DeskClock, Transport, VenueConfig
+from execsim.ports import DeskClock, Journal, Transport, VenueConfig
 from execsim.runtime import VirtualRuntime, WallRuntime
 from execsim_native import NativeDialect, NativeVenue
 
@@ -79,15 +79,17 @@ class _Later:
 
 
 class Trader:
-    """An engine, its books fed by the client."""
+    """An engine, its books fed by the client. `repeats`: it calls again where it may, instead of showing each refusal."""
 
-    def __init__(self, world: Served, venue: NativeVenue) -> None:
+    def __init__(
+        self, world: Served, venue: NativeVenue, *, journal: Journal | None = None, repeats: bool = False
+    ) -> None:
         self.world = world
         self.venue = venue
         limits = {VENUE_NAME: RateLimiterConfig.unlimited()}
-        calls = RouteConfig(retry=RetryConfig(attempts_max=1))  # each refusal shows
+        calls = RouteConfig() if repeats else RouteConfig(retry=RetryConfig(attempts_max=1))
         self.engine = ExecutionEngine(
-            EngineConfig(rate_limits=limits, enable_validation=False, calls=calls), world.runtime
+            EngineConfig(rate_limits=limits, enable_validation=False, calls=calls), world.runtime, journal
         )
         names = [instrument.market for instrument in world.instruments]
         self.ladders = Ladders({instrument.market: instrument.tick_i for instrument in world.instruments})
@@ -98,10 +100,10 @@ class Trader:
     def join(self) -> None:
         self.engine.register_adapter(self.venue)
         for asset, units in self.world._money.items():
-            self.engine.portfolio.deposit(asset, units)
+            self.engine.deposit(asset, units)
         if self.world._sets:
             for instrument in self.world.instruments:
-                self.engine.portfolio.split(instrument.market, self.world._sets)
+                self.engine.open_sets(instrument.market, self.world._sets)
         self.venue.feed(self.ladders)
 
 

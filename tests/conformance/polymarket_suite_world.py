@@ -60,8 +60,9 @@ class PolymarketWorld(Served):
     exact: bool
     wire = WIRE
 
-    def _one_trader(self, transport: Transport) -> None:
-        """`transport` carries bytes to the dialect; it is signed for here, and tasks of the runtime may wait for it."""
+    def _one_trader(self, transport: Transport, **options: Any) -> None:
+        """`transport` carries bytes to the dialect; it is signed for here, and tasks of the runtime may wait for it.
+        `options` are the Trader's."""
         account = account_of(CREDENTIALS)
         self.transport: Transport = SigningTransport(transport, account)
         if isinstance(self.runtime, WallRuntime):
@@ -70,7 +71,7 @@ class PolymarketWorld(Served):
         extra = {"identity": Identity.of(account).plain(), "markets": markets}
         self.adapter = SuiteVenue(VenueConfig(VenueId(VENUE_NAME), extra=extra), self.transport, self.runtime)
         self.adapter.suite = {instrument.market: instrument for instrument in self.instruments}
-        self._trader = Trader(self, self.adapter)  # type: ignore[arg-type]  # a LiveVenue is enough
+        self._trader = Trader(self, self.adapter, **options)  # type: ignore[arg-type]  # a LiveVenue is enough
         self.engine, self.books = self._trader.engine, self._trader.books
 
     async def _play(self, main: Coroutine[Any, Any, None]) -> None:

@@ -1,10 +1,12 @@
-"""`execsim serve --dialect polymarket` in a process of its own, for the official clients to trade on."""
+"""`execsim serve --dialect polymarket` in a process of its own, for the official clients to trade on. `file_bytes`: no file
+may grow longer."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -36,10 +38,15 @@ class Names:
 class Served:
     """A running server. `ask` speaks plain HTTP to it."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, file_bytes: int | None = None) -> None:
         command = [sys.executable, "-c", "from execsim.cli import main; main()", "serve", *arguments]
         command += ["--dialect", "polymarket", "--no-latency"]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+        def limit() -> None:
+            if file_bytes is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, preexec_fn=limit)
         assert self._process.stderr is not None
         said = []
         for line in self._process.stderr:
@@ -50,6 +57,7 @@ class Served:
                 break
         else:
             raise AssertionError(f"it ended: {said}")
+        self.said = said
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -65,6 +73,11 @@ class Served:
         row = self.ask("GET", "/markets")[1]["data"][0]
         yes, no = (token["token_id"] for token in row["tokens"])
         return Names(row["condition_id"], yes, no)
+
+    def kill(self) -> None:
+        """As a machine that dies."""
+        self._process.kill()
+        self._process.communicate(timeout=GRACE_S)
 
     def stop(self) -> tuple[int, str]:
         """(return code, what it said since it began to serve)."""

@@ -206,7 +206,8 @@ def test_a_hold_that_does_not_suffice_says_so_and_by_how_much(loaded: Loaded, lo
     checked = scenario(tmp_path, "paper.hold_ms=5")
     paper, late = on_paper(checked, loaded)
     assert late.rows > 0
-    assert 5 + late.worst_ns / NS_PER_MS == pytest.approx(longest_ms, abs=1)
+    assert -(-late.slowest_ns // NS_PER_MS) == longest_ms
+    assert late.slowest_ns == 5 * NS_PER_MS + late.worst_ns
     replayed = run(checked, "btc", SCENARIOS, loaded=loaded).record.fills
     end_ns = loaded.end_ns - NS_PER_S
     assert seen(paper, end_ns) != seen(replayed, end_ns)

@@ -161,7 +161,7 @@ class NaiveExchange:
 
     def _walk(self, ask: Ask, limit: int, lots: int) -> list[tuple[int, int]]:
         book, takes = self.books[VENUE, ask.market], []
-        book.age(min(self.now_ns, max(rows[-1][v] for v, rows in self._rows.items())))
+        book.age(self.now_ns)
         if book.gap or not book.known:
             return []
         for price in sorted(book.sides[-ask.side], reverse=ask.side < 0):

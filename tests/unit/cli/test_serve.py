@@ -43,6 +43,10 @@ class Process:
                 return line.strip()
         raise AssertionError(f"it ended: {self.said}")
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate(timeout=GRACE_S)
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         if self._process.poll() is None:
             self._process.send_signal(number)
@@ -238,6 +242,49 @@ def test_a_killed_client_finds_its_orders_again(ended: Process, tmp_path: Path, 
     assert [order["order_id"] for order in bot.ask("open")["items"]] == ["x"]
     assert other.ask("open")["items"] == []
     assert bot.ask("cancel", order_id="x")["cancelled"] is True
+
+
+def test_with_state_it_goes_on_after_a_kill(serve: Serve, connect: Connect, tmp_path: Path) -> None:
+    arguments = ("scenarios/handwritten", "--no-latency", "--state", str(tmp_path))
+    first = serve(*arguments, "--hold")
+    bot = connect(first.port)
+    bot.ask("hello", account="bob")
+    placed = bot.ask("place", order_id="x", market="coin", side="buy", price_i=3000, size_lots=10_000_000)
+    bot.ask("place", order_id="y", market="coin", side="buy", type="market", tif="ioc", quote_amount=5_000_000)
+    fault = bot.ask("fault", pack="cancel_only", on=True, params={})
+    money, fills = bot.ask("balances"), bot.ask("fills")
+    first.kill()
+    second = serve(*arguments)
+    assert any(line.startswith("execsim: running 7 inputs of ") for line in second.said)
+    again = connect(second.port)
+    hello = again.ask("hello", account="bob")
+    assert hello["clock"]["moving"] is False
+    (order,) = again.ask("open")["items"]
+    assert (order["order_id"], order["venue_order_id"]) == ("x", placed["venue_order_id"])
+    assert (again.ask("balances"), again.ask("fills")) == (money, fills)
+    assert [state for state in again.ask("faults") if state["pack"] == "cancel_only"] == fault
+    assert again.ask("go")["moving"] is True
+    assert second.stop() == 0
+    third = serve(*arguments, "--speed", "50")  # it moves, as it did
+    assert connect(third.port).ask("hello", account="bob")["clock"]["speed"] == 50
+    third.until("execsim: the market's data has ended; still answering, Ctrl-C stops")
+    third.stop()
+    fourth = serve(*arguments)
+    fourth.until("execsim: the market's data has ended; still answering, Ctrl-C stops")
+
+
+def test_state_of_another_exchange_is_one_line(execsim: Any, serve: Serve, tmp_path: Path) -> None:
+    serve("scenarios/handwritten", "--state", str(tmp_path)).stop()
+    for more, text in (
+        (["--seed", "8"], "is the state of another exchange: its seed was 7, it is 8 now; serve it as it was"),
+        (["--no-latency"], "its latency was the scenario's, it is none (--no-latency) now"),
+        (["--dialect", "polymarket"], "its dialect was native, it is polymarket now"),
+        (["--set", "exchange.queue=proportional"], "its scenario was "),
+    ):
+        done = execsim("serve", ROOT / "scenarios/handwritten", "--state", tmp_path, *more)
+        assert done.code == 2
+        assert len(done.err) == 1
+        assert text in done.err[0]
 
 
 def test_several_venues_and_one_account_at_each(serve: Serve, connect: Connect) -> None:

@@ -24,7 +24,7 @@ from execsim.core.errors import (
 )
 from execsim.core.events import FillSettled, OrderAcked, OrderFilled, OrderGone, VenueEvent
 from execsim.core.instrument import Outcome
-from execsim.core.order import Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
+from execsim.core.order import FillStatus, Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
 from execsim.core.units import NS_PER_S
 from execsim.ports import Request, Response, VenueConfig
 from execsim.runtime import VirtualRuntime
@@ -679,3 +679,32 @@ def test_money_spent_before_the_answer_is_a_filled_order(wait_ms: int, done: boo
     world.runtime.run(main=main())
     assert [(event.fill.lots // SHARE, event.done) for event in world.told(OrderFilled)] == [(4, False), (6, done)]
     assert len(world.told(OrderGone)) == (not done)
+
+
+@pytest.mark.parametrize("counted", ["10", "0"])
+def test_what_failed_on_chain_is_no_part_of_an_order(counted: str) -> None:
+    """Whether or not the venue still counts a failed trade as matched: the engine must not wait for it as for a fill."""
+
+    async def script(w: World) -> None:
+        ack = await w.venue.place_order(w.order())
+        name = str(ack.venue_order_id)
+        w.server.fill(name, "10", "t-1")
+        w.server.trades[-1]["status"] = "FAILED"
+        w.server.orders[name]["size_matched"] = counted
+        report = await w.venue.get_order_status(OrderId("a-1"))
+        assert (report.status, report.filled_lots) == (OrderStatus.CANCELLED, 0)
+        assert [fill.status for fill in report.fills] == [FillStatus.VOIDED]
+
+    play(script)
+
+
+def test_a_trade_that_is_not_listed_yet_still_counts() -> None:
+    async def script(w: World) -> None:
+        ack = await w.venue.place_order(w.order())
+        name = str(ack.venue_order_id)
+        w.server.fill(name, "4", "t-1")
+        w.server.orders[name]["size_matched"] = "7"
+        report = await w.venue.get_order_status(OrderId("a-1"))
+        assert (report.status, report.filled_lots) == (OrderStatus.WORKING, 7 * SHARE)
+
+    play(script)
