@@ -197,3 +197,36 @@ def test_clients_read_425_429_and_503(served: Served, market: Names) -> None:
         assert flooded.value.rate_limit.tier == "Standard"
 
     play(served, scene)
+
+
+def test_what_the_host_gave_and_what_was_told_survive_a_restart(tmp_path: Path) -> None:
+    state = ("--state", str(tmp_path / "state"))
+
+    def login(host: str) -> ClobClient:
+        made = ClobClient(host, 137, key=f"0x{4_999:064x}")
+        made.set_api_creds(made.create_or_derive_api_key())
+        return made
+
+    def told(client: ClobClient) -> tuple[Any, Any, Any]:
+        money = client.get_balance_allowance(BalanceAllowanceParams(asset_type="COLLATERAL"))
+        notices = [(row["id"], row["type"], row["payload"]["order_id"]) for row in client.get_notifications()]
+        return money, notices, [row["id"] for row in client.get_open_orders()]
+
+    first = Served(SCENARIO, *state)
+    try:
+        market, client = first.market(), login(first.host)
+        body = {"address": client.get_address(), "deposit": "12.5", "allowance": "30"}
+        assert first.ask("POST", "/_execsim/accounts", body)[0] == 200
+        gone = limit(client, market.yes, 0.02)["orderID"]
+        client.cancel_order(OrderPayload(orderID=gone))
+        kept = limit(client, market.yes, 0.02)["orderID"]
+        before = told(client)
+    finally:
+        assert first.stop()[0] == 0
+    assert (before[0]["balance"], set(before[0]["allowances"].values())) == ("812500000", {"30000000"})
+    assert before[1:] == ([(1, 1, gone)], [kept])
+    second = Served(SCENARIO, *state)
+    try:
+        assert told(login(second.host)) == before
+    finally:
+        assert second.stop()[0] == 0

@@ -23,6 +23,7 @@ def test_equals_counting_tokens(rate: str, burst: int, steps: list[tuple[int, in
         wanted = min(wanted, burst)
         tokens = min(Fraction(burst), tokens + Fraction(rate) * gap_ns / 10**9)
         now += gap_ns
+        assert bucket.left(now) == tokens.numerator // tokens.denominator
         wait = bucket.take(now, wanted)
         if tokens >= wanted:
             assert wait == 0
@@ -36,6 +37,7 @@ def test_debt_delays_everybody() -> None:
     bucket = TokenBucket(10, 2)
     bucket.force(0, 12)
     assert bucket.wait_ns(0) == 1_100_000_000
+    assert bucket.left(0) == -10
 
 
 def test_impossible_settings_and_requests() -> None:

@@ -25,6 +25,11 @@ def check(
         now += gap
         tokens = min(tokens, window.n)
 
+        def left(at: int) -> int:
+            return window.n - sum(n for then, n in taken if counts(then, at))
+
+        assert window.left(now) == left(now)
+
         def room(at: int, tokens: int = tokens) -> bool:
             return sum(n for then, n in taken if counts(then, at)) + tokens <= window.n
 

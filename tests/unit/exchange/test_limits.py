@@ -11,7 +11,7 @@ from execsim.core.fees import Liquidity
 from execsim.core.limits import ALL, CANCELS, ORDERS, Ban, Bucket, Fixed, LimitRule, Sliding, Unfilled
 from execsim.core.request import RequestKind
 from execsim.exchange.limits import PASS, VenueLimits, Verdict
-from execsim.ports import VenueProfile
+from execsim.ports import Budget, VenueProfile
 
 PLACE, BATCH, CANCEL, QUERY = RequestKind.PLACE, RequestKind.BATCH, RequestKind.CANCEL, RequestKind.QUERY
 ORDER_RULE = LimitRule("orders", ORDERS, Bucket("3", 1), per_order=True)
@@ -188,3 +188,36 @@ def test_tiers() -> None:
 def test_rules_that_make_no_sense(what: str, wrong: object) -> None:
     with pytest.raises(ConfigError, match=what):
         wrong()  # type: ignore[operator]
+
+
+def test_a_rule_may_be_of_some_calls_only() -> None:
+    venue = limits(
+        LimitRule("books", frozenset({QUERY}), Sliding(1, 100), scope="ip", topics=frozenset({"book", "books"}))
+    )
+    assert venue.ask(QUERY, 0, ip="a", topic="book") == PASS
+    assert wait_of(venue.ask(QUERY, 0, ip="a", topic="books")) == 100
+    assert venue.ask(QUERY, 0, ip="a", topic="time") == venue.ask(QUERY, 0, ip="a") == PASS
+    assert venue.ask(QUERY, 0, ip="b", topic="book") == PASS
+
+
+def test_a_signer_is_told_what_is_left() -> None:
+    venue = VenueLimits(
+        "sim", VenueProfile(), (ORDER_RULE, LimitRule("address", ALL, Sliding(1, 9), scope="ip")), tier="gold"
+    )
+    assert venue.budget(CANCEL, 0, "a") is None  # no rule of his own counts cancels
+    assert venue.budget(PLACE, 0, "a") == Budget(1, 0, "gold", False)
+    assert venue.ask(PLACE, 0, signer="a", ip="a") == PASS
+    assert venue.budget(PLACE, 0, "a") == Budget(0, 333_333_334, "gold", False)
+    assert venue.budget(PLACE, 0, "b") == Budget(1, 0, "gold", False)
+
+
+def test_what_is_tolerated_is_said() -> None:
+    venue = limits(ORDER_RULE, enforced=False)
+    assert venue.ask(PLACE, 0, signer="a") == venue.ask(PLACE, 0, signer="a") == PASS
+    budget = venue.budget(PLACE, 0, "a")
+    assert budget is not None
+    assert budget.tolerated
+    assert venue.ask(PLACE, 10**9, signer="a") == PASS
+    budget = venue.budget(PLACE, 10**9, "a")
+    assert budget is not None
+    assert not budget.tolerated

@@ -84,6 +84,8 @@ def test_data_that_does_not_fit(settings: list[str], error: type[Exception], sai
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
+        ("venues.polymarket.allowances={USDT=1}", "allowances: no asset 'USDT'; its markets use: coin:NO"),
+        ("venues.polymarket.allowances={pUSD=0.0000001}", "venues.polymarket.allowances.pUSD"),
         ("venues.polymarket.balances={USDT=1}", "no asset 'USDT'; its markets use: coin:NO, coin:YES, pUSD"),
         ("venues.polymarket.sets={dice=1}", "'dice' is not a binary market of polymarket; those are: coin"),
         (
