@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -179,6 +180,38 @@ def test_a_log_makes_the_same_run_again() -> None:
     assert (kept.items[-1].kind, kept.items[-1].head) == ("resume", '{"speed": 5, "moving": true}')
     two.passes(2 * MS)
     assert two.runtime.now_ns() - one.runtime.now_ns() == 10 * MS
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_step_that_takes_its_time_is_gone_to_its_end_again(killed: bool) -> None:
+    """Each tick takes longer than the budget, and is told: how far the step is comes into the log before its end."""
+    kept = Kept()
+    one = Set(kept=kept, moving=False, slow_ns=30 * MS)
+
+    async def main() -> list[HostInput]:
+        one.pacer.open()
+        one.step(200 * MS)
+        one.ask("meanwhile", item=ITEM)
+        while len(one.ticks) < 5 if killed else len(one.told) < 22:
+            await asyncio.sleep(0)
+        found = list(kept.items)
+        one.pacer.close()
+        return found
+
+    items = asyncio.run(main())
+    kinds = [item.kind for item in items]
+    assert kinds.count("time") > 2
+    assert ("request" in kinds) is not killed
+    two = Set(kept=kept)
+
+    def perform(item: HostInput) -> None:
+        if item.kind == "command":
+            two.pacer.step(START + 200 * MS, lambda: None)
+
+    two.pacer.replay(items, perform)
+    assert two.ticks == [10 * MS * n for n in range(1, 21)]
+    two.pacer.resume(1, held=False)
+    assert not two.pacer.moving
 
 
 def test_nothing_leaves_before_it_is_on_disk() -> None:
