@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from execsim.cli.run import SCENARIO_HELP
+from execsim.observe.logs import logging_as
 from execsim.scenario import model
 
 SHOWN: Final = 40
@@ -39,8 +40,9 @@ def command(
         checked = steady(checked)
     loaded = load_data(checked, path.parent)
     warm_up()
-    joined = run_joined(checked, path.parent, ANY_KEY, loaded)
-    backtest = run(checked, path.stem, path.parent, loaded=loaded)
+    with logging_as("error", "text"):  # what a venue refuses is among the differences, or the same in both
+        joined = run_joined(checked, path.parent, ANY_KEY, loaded)
+        backtest = run(checked, path.stem, path.parent, loaded=loaded)
     found = compare(backtest, joined)
     least_ns, most_ns = told_late_ns(joined)
     counts = {"backtest": len(backtest.record.fills), "protocol": len(joined.fills)}
