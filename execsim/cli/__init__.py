@@ -1,7 +1,7 @@
 """The `execsim` command: one small file per verb.
 
-Exit codes: 0 done, 1 a check found faults (data check, doctor, replay-session) or orders may be open (in wall time), 2
-wrong input or a failing strategy (one line on stderr), 130 interrupted.
+Exit codes: 0 done, 1 a check found faults (data check, doctor, replay-session, through) or orders may be open (in wall
+time), 2 wrong input or a failing strategy (one line on stderr), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from execsim.cli import (
     sensitivity,
     serve,
     show,
+    through,
 )
 from execsim.core.errors import ExecError
 
@@ -47,6 +48,7 @@ app.command("record")(record.command)
 app.command("serve")(serve.command)
 app.command("replay-session")(replay_session.command)
 app.command("sensitivity")(sensitivity.command)
+app.command("through")(through.command)
 app.add_typer(data.app, name="data")
 app.add_typer(journal.app, name="journal")
 

@@ -10,8 +10,8 @@ LiveVenue     a venue behind a Transport: a VenueAdapter that connects, brings m
 MarketSource  a venue's public market data alone
 Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`)
 
-Everything is imported from here; `runtime` (time and tasks), `feed` (market data), `record` (journal, session log) and `desk`
-(what a desk tells) have files of their own.
+Everything is imported from here; `runtime` (time and tasks), `feed` (market data), `record` (journal, session log) and
+`desk` (what a desk tells) have files of their own.
 """
 
 from __future__ import annotations
