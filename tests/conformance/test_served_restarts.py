@@ -17,7 +17,9 @@ from served_polymarket import SCENARIO, Served
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-RICH = ["--set", "venues.polymarket.balances={pUSD=1000000}"]
+RICH = [
+    "--set", "venues.polymarket.balances={pUSD=1000000}", "--set", "venues.polymarket.limits.enforced=false",
+]  # fmt: skip
 KEYS = ["0x" + f"{number:064x}" for number in (71, 72)]
 
 
@@ -113,7 +115,7 @@ def test_no_acknowledged_order_is_lost_and_none_is_there_twice(tmp_path: Path) -
 
 @pytest.mark.soak
 def test_many_kills(tmp_path: Path) -> None:
-    killed_again_and_again(tmp_path, kills=40, seed=2)
+    killed_again_and_again(tmp_path, kills=20, seed=2)
 
 
 def test_a_full_disk_ends_trading_and_says_so(tmp_path: Path) -> None:
