@@ -41,6 +41,8 @@ WIRE = Wire(
     retry_ns=NS_PER_S,
     fill_late_ns=RESPONSE_NS,  # trades have the second, the message that tells of them the ms
 )  # fmt: skip
+LEAD_NS = 5 * NS_PER_S
+"""more than the adapter needs to log in"""
 REDEEMED = ExchangeModel(resolution=ResolutionModel(auto_redeem=False))
 
 
@@ -60,14 +62,16 @@ class PolymarketWorld(Served):
 
     exact: bool
     wire = WIRE
+    wall: WallRuntime | None = None
+    """where it runs, if that is in wall time"""
 
     def _one_trader(self, transport: Transport, **options: Any) -> None:
         """`transport` carries bytes to the dialect; it is signed for here, and tasks of the runtime may wait for it.
         `options` are the Trader's."""
         account = account_of(CREDENTIALS)
         self.transport: Transport = SigningTransport(transport, account)
-        if isinstance(self.runtime, WallRuntime):
-            self.transport = SessionTransport(self.runtime, self.transport)
+        if self.wall is not None:
+            self.transport = SessionTransport(self.wall, self.transport)
         markets = {instrument.market: instrument.market for instrument in self.instruments}
         extra = {"identity": Identity.of(account).plain(), "markets": markets}
         self.adapter = SuiteVenue(VenueConfig(VenueId(VENUE_NAME), extra=extra), self.transport, self.runtime)
@@ -76,12 +80,18 @@ class PolymarketWorld(Served):
         self.engine, self.books = self._trader.engine, self._trader.books
 
     async def _play(self, main: Coroutine[Any, Any, None]) -> None:
-        await self.adapter.start()
-        self._trader.join()
-        self.runtime.spawn(self.market.run(), "tape", daemon=True)
-        await main
-        await self.adapter.aclose()
-        await self.transport.aclose()
+        try:
+            await self.adapter.start()
+            self._trader.join()
+            self.runtime.spawn(self.market.run(), "tape", daemon=True)
+            if self.wall is not None:  # the clock goes on to where scripts begin, however long that took
+                self.wall._origin_ns += START_NS - self.wall.now_ns()
+                await self.wall.sleep_until(START_NS)
+            await main
+        finally:
+            main.close()
+            await self.adapter.aclose()
+            await self.transport.aclose()
 
 
 class PolymarketMemory(PolymarketWorld):
@@ -104,8 +114,8 @@ class PolymarketSockets(PolymarketWorld):
     exact = False
 
     def __init__(self, tape: Tape, instruments: Sequence[Instrument], speed: int = 1, **options: Any) -> None:
-        runtime = WallRuntime(7, START_NS, speed, cleanup_ns=500 * MS)
-        super().__init__(runtime, tape, instruments, model=REDEEMED, **options)
+        self.wall = WallRuntime(7, START_NS - LEAD_NS * speed, speed, cleanup_ns=500 * MS)
+        super().__init__(self.wall, tape, instruments, model=REDEEMED, **options)
         listening = bind("127.0.0.1", 0)
         host, port = listening.getsockname()[:2]
         dialect = PolymarketDialect()
@@ -120,5 +130,6 @@ class PolymarketSockets(PolymarketWorld):
             finally:
                 await self.server.aclose()
 
-        self.runtime.run(main=hosted())
+        assert self.wall is not None
+        self.wall.run(main=hosted())
         self.ledger.check()
