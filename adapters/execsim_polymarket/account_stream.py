@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from execsim.core.errors import ExecError
 from execsim.core.events import OrderGone, VenueEvent
-from execsim.core.order import Order
+from execsim.core.order import Fill, Order
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.ports import Pending, Runtime, Transport
 from execsim_polymarket.auth import ApiKey
@@ -73,9 +73,9 @@ class AccountStream:
         self.session.track(ticket)
         self.news.sending(ticket.order_id)
 
-    def remember(self, ticket: Ticket, order: Order) -> None:
-        """An order of a journal."""
-        self.session.track(ticket, order.filled_lots + order.voided_lots)
+    def remember(self, ticket: Ticket, order: Order, fills: Iterable[Fill]) -> None:
+        """An order of a journal, and what is booked of it."""
+        self.session.track(ticket, fills)
         if order.is_terminal:
             self.session.refused(ticket.venue_order_id)
         elif order.venue_order_id:

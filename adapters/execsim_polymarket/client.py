@@ -229,8 +229,11 @@ class PolymarketVenue:
     def watch_reconnects(self, report: Callable[[], None]) -> None:
         self.reconnected = report
 
-    def remember(self, orders: Sequence[Order]) -> None:
+    def remember(self, orders: Sequence[Order], fills: Sequence[Fill] = ()) -> None:
         """`ports.OrderMemory`: orders of a journal. Their hashes are known again, also of those whose answer was lost."""
+        booked: dict[OrderId, list[Fill]] = {}
+        for fill in fills:
+            booked.setdefault(fill.order_id, []).append(fill)
         for order in orders:
             item = self.by_name.get(order.market)
             if item is None:
@@ -245,7 +248,7 @@ class PolymarketVenue:
                     continue
             self._name(ticket)
             if self._account is not None:
-                self._account.remember(ticket, order)
+                self._account.remember(ticket, order, booked.get(order.id, ()))
                 if rest_is_cancelled(order) and not order.is_terminal:
                     self._cancel_rest(ticket)
 

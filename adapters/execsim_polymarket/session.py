@@ -140,10 +140,16 @@ class UserSession:
 
     # own orders
 
-    def track(self, ticket: Ticket, heard_lots: int = 0) -> None:
-        """Know an order, before it is sent; `heard_lots`: how much it had traded when it comes from a journal. No effect
-        for one that is known."""
-        self._orders.setdefault(ticket.venue_order_id, _Order(ticket, heard_lots=heard_lots))
+    def track(self, ticket: Ticket, fills: Iterable[Fill] = ()) -> None:
+        """Know an order, before it is sent; `fills`: all that are booked of it, failed ones included, when it comes from a
+        journal: later news of them is of their settlement alone. No effect for one that is known."""
+        if ticket.venue_order_id in self._orders:
+            return
+        order = self._orders[ticket.venue_order_id] = _Order(ticket)
+        for fill in fills:
+            order.heard_lots += fill.lots
+            self._fills[fill.id] = fill.status
+            self._settle(fill)
 
     def answered(
         self, venue_order_id: str, now_ns: int, final_lots: int | None = None, whole: bool = False

@@ -1,0 +1,53 @@
+"""Adapter and engine together against the scripted venue: what the engine believes after the news, and after none."""
+
+from __future__ import annotations
+
+from polymarket_desk import Desk, trade_with
+from polymarket_news import SHARE
+
+from execsim.core.events import OrderFilled
+from execsim.core.order import OrderStatus
+from execsim.core.units import NS_PER_S
+
+S = NS_PER_S
+
+
+def test_a_trade_that_the_journal_has_is_not_counted_again_after_a_restart() -> None:
+    async def script(d: Desk) -> None:
+        order = await d.placed()
+        row = d.fill(order, "5", "t1")
+        await d.runtime.sleep(S)
+        booked = d.engine.order_tracker.get_fills(order.id)
+        assert (order.filled_lots, [fill.lots for fill in booked]) == (5 * SHARE, [5 * SHARE])
+        again = d.adapter()  # the process was restarted: only the journal knows
+        await again.start()
+        again.events(d.events.append)
+        again.remember([order], booked)
+        for state in ("MATCHED", "MINED", "CONFIRMED"):
+            d.server.push("/ws/user", {"event_type": "trade", "type": "TRADE", **row, "status": state})
+        await d.runtime.sleep(S)
+        assert not any(isinstance(event, OrderFilled) for event in d.events)
+        d.fill(order, "5", "t2")
+        await d.runtime.sleep(S)
+        (last,) = (event for event in d.events if isinstance(event, OrderFilled))
+        assert (last.fill.lots, last.done) == (5 * SHARE, True)
+        await again.aclose()
+
+    trade_with(script)
+
+
+def test_an_order_called_filled_that_is_half_filled_is_asked_about() -> None:
+    async def script(d: Desk) -> None:
+        order = await d.placed()
+        d.fill(order, "5", "t1")
+        await d.runtime.sleep(S)
+        (fill,) = d.engine.order_tracker.get_fills(order.id)
+        asked = d.asked("/data/order/")
+        d.engine.inbox.hear("polymarket", OrderFilled(fill, True, d.runtime.now_ns()))
+        await d.runtime.sleep(10 * S)
+        assert d.asked("/data/order/") == asked + 1
+        assert (order.status, order.filled_lots) == (OrderStatus.WORKING, 5 * SHARE)
+        await d.engine.cancel_all()
+        assert d.row(order)["status"] == "CANCELED"
+
+    trade_with(script)
