@@ -268,8 +268,8 @@ class PolymarketVenue:
         if self._hash_of.get(order.id, made.ticket.venue_order_id) != made.ticket.venue_order_id:
             what = f"order id {order.id} was used for another order"
             raise ValidationError("order_id", what, "an order that is sent again must be the same")
-        self._name(made.ticket)
         self._listening().sending(made.ticket)
+        self._name(made.ticket)
         return made
 
     def _listening(self) -> AccountStream:

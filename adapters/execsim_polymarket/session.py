@@ -41,6 +41,11 @@ SLACK_NS: Final = 60 * NS_PER_S
 """How far before the last news trades are asked for: clocks differ, and match times are whole seconds."""
 BEHIND_NS: Final = 5 * NS_PER_S
 """How long an order may say that it traded more than we heard of before we ask."""
+QUIET_NS: Final = 20 * NS_PER_S
+"""How long the channel may say nothing, while own orders are open, before we ask: it has answered pings and sent no news
+for hours (py-clob-client issue 292)."""
+DOWN_NS: Final = 60 * NS_PER_S
+"""After so long without any frame, a PONG included, the channel counts as down."""
 ENDED_MAX: Final = 20_000
 """Ended orders and settled fills remembered for late news; the oldest are forgotten. The engine books a fill once by its
 id all the same."""
@@ -130,6 +135,7 @@ class UserSession:
         self._fills: dict[str, FillStatus] = {}
         self._settled: OrderedDict[str, None] = OrderedDict()
         self._news_ns = 0
+        self._heard_ns = 0
         self._behind: dict[str, _Order] = {}
 
     @property
@@ -203,6 +209,7 @@ class UserSession:
         frame = USER_SUBSCRIPTION.to_bytes(UserSubscription(auth, tuple(self._markets) or None))
         since_ns = self._news_ns or now_ns
         self._news_ns = since_ns
+        self._heard_ns = self._heard_ns or now_ns  # a socket that opens and says nothing is not heard
         return [Send(frame), AskOrders(), AskTrades(_after_s(since_ns))]
 
     def closed(self, now_ns: int) -> list[UserAction]:
@@ -212,6 +219,7 @@ class UserSession:
     def frame(self, frame: bytes, now_ns: int) -> list[UserAction]:
         """Take one frame as it came. Nothing in it raises: what cannot be read becomes a Note, and if it was a trade or an
         order, a question."""
+        self._heard_ns = now_ns
         if not self.link.heard(frame, now_ns):
             return []
         try:
@@ -234,6 +242,17 @@ class UserSession:
             for order in late:
                 order.behind_ns = now_ns  # and again, as long as it is behind
         return actions
+
+    def quiet(self, now_ns: int) -> list[UserAction]:
+        """What to ask when the channel has said nothing for QUIET_NS, up or down, and own orders are open."""
+        if not self.open_count or now_ns < self._news_ns + QUIET_NS:
+            return []
+        return [AskOrders(), AskTrades(_after_s(self._news_ns))]
+
+    def down_ns(self, now_ns: int) -> int:
+        """For how long the channel has been down; 0 while it is not, or not for DOWN_NS."""
+        silent_ns = now_ns - self._heard_ns
+        return silent_ns if silent_ns >= DOWN_NS else 0
 
     # answers
 

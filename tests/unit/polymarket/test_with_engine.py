@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from polymarket_desk import Desk, trade_with
 from polymarket_news import SHARE
+from polymarket_script import Socket
 
+from execsim.core.errors import NetworkError, Reached
 from execsim.core.events import OrderFilled
 from execsim.core.order import OrderStatus
 from execsim.core.units import NS_PER_S
@@ -49,5 +52,42 @@ def test_an_order_called_filled_that_is_half_filled_is_asked_about() -> None:
         assert (order.status, order.filled_lots) == (OrderStatus.WORKING, 5 * SHARE)
         await d.engine.cancel_all()
         assert d.row(order)["status"] == "CANCELED"
+
+    trade_with(script)
+
+
+def test_a_channel_that_answers_pings_and_says_nothing_hides_no_fill() -> None:
+    async def script(d: Desk) -> None:
+        order = await d.placed()
+        d.fill(order, "10", "t1", quiet=True)
+        await d.runtime.sleep(60 * S)
+        assert (order.status, order.filled_lots) == (OrderStatus.FILLED, 10 * SHARE)
+        asked = len(d.server.requests)
+        await d.runtime.sleep(3_600 * S)  # nothing is open any more: nothing is asked
+        assert len(d.server.requests) == asked
+
+    trade_with(script)
+
+
+def test_without_a_channel_fills_are_read_and_nothing_new_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(self: Socket, frame: bytes) -> None:
+        raise NetworkError("scripted", "refused", Reached.NO.value)
+
+    async def script(d: Desk) -> None:
+        order = await d.placed()
+        send = Socket.send
+        monkeypatch.setattr(Socket, "send", refused)
+        d.server.drop("/ws/user")
+        await d.runtime.sleep(S)
+        d.fill(order, "4", "t1", quiet=True)
+        await d.runtime.sleep(120 * S)
+        assert (order.status, order.filled_lots) == (OrderStatus.WORKING, 4 * SHARE)
+        posts = d.asked("/order")
+        with pytest.raises(NetworkError, match="not sent: the user channel has been down for 1"):
+            await d.placed()
+        assert d.asked("/order") == posts
+        monkeypatch.setattr(Socket, "send", send)
+        await d.runtime.sleep(60 * S)
+        assert (await d.placed()).status is OrderStatus.WORKING
 
     trade_with(script)
