@@ -46,7 +46,7 @@ from execsim_polymarket.account_stream import PAUSE_NS, PAUSE_NS_MAX, AccountStr
 from execsim_polymarket.calls import DEADLINE_NS, Calls
 from execsim_polymarket.domains import is_position_id
 from execsim_polymarket.draft import Draft, draft
-from execsim_polymarket.entry import rest_is_cancelled
+from execsim_polymarket.entry import kind_of, rest_is_cancelled
 from execsim_polymarket.errors import error_of, key_of, refusal
 from execsim_polymarket.fills import Market, fills_of
 from execsim_polymarket.limits import TRAITS
@@ -239,7 +239,8 @@ class PolymarketVenue:
             if item is None:
                 continue
             if order.venue_order_id:
-                ticket = Ticket(order.id, order.venue_order_id, item.condition, order.size_lots)
+                at_once = kind_of(order) in ("FAK", "FOK")
+                ticket = Ticket(order.id, order.venue_order_id, item.condition, order.size_lots, at_once)
             else:
                 try:
                     ticket = self._draft(order, item).ticket

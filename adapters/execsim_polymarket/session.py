@@ -22,7 +22,7 @@ from execsim.core.order import Fill, FillStatus, OrderId, Side
 from execsim.core.units import NS_PER_S, Rounding
 from execsim.ports import NEVER
 from execsim_polymarket.auth import ApiKey
-from execsim_polymarket.fills import SETTLING, Market, fills_of
+from execsim_polymarket.fills import SETTLING, Market, fill_id, fills_of
 from execsim_polymarket.link import USER_LINK, Link, LinkAction, LinkConfig, Send
 from execsim_polymarket.wire.account import Credentials
 from execsim_polymarket.wire.channels import (
@@ -40,7 +40,9 @@ from execsim_polymarket.wire.values import MaybeAmount, ns_of
 SLACK_NS: Final = 60 * NS_PER_S
 """How far before the last news trades are asked for: clocks differ, and match times are whole seconds."""
 BEHIND_NS: Final = 5 * NS_PER_S
-"""How long an order may say that it traded more than we heard of before we ask."""
+"""How long an order may say that it traded more than we heard of, or one that never rests may be open, before we ask;
+after each question twice as long, up to BEHIND_NS << BEHIND_DOUBLED."""
+BEHIND_DOUBLED: Final = 6
 QUIET_NS: Final = 20 * NS_PER_S
 """How long the channel may say nothing, while own orders are open, before we ask: it has answered pings and sent no news
 for hours (py-clob-client issue 292)."""
@@ -60,6 +62,8 @@ class Ticket:
     venue_order_id: str
     market: str
     size_lots: int | None
+    at_once: bool = False
+    """FAK or FOK: it never rests, so it is asked about until its end is known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,9 @@ class _Order:
     whole: bool = False
     """with `final_lots` it has got all it asked for"""
     behind_ns: int = NEVER
-    """since when it says it traded more than we heard of"""
+    """since when it says it traded more than we heard of, or waits for its end"""
+    due_ns: int = NEVER
+    asked: int = 0
 
 
 class UserSession:
@@ -141,8 +147,7 @@ class UserSession:
     @property
     def wake_ns(self) -> int:
         """When `tick` is due."""
-        behind_ns = min((order.behind_ns for order in self._behind.values()), default=NEVER)
-        return min(self.link.wake_ns, behind_ns + BEHIND_NS if behind_ns != NEVER else NEVER)
+        return min(self.link.wake_ns, min((order.due_ns for order in self._behind.values()), default=NEVER))
 
     # own orders
 
@@ -168,7 +173,10 @@ class UserSession:
             return []
         order.acked = True
         order.final_lots, order.whole = final_lots, whole
-        if final_lots is None or order.ended:
+        if order.ended:
+            return []
+        if final_lots is None:
+            self._await_end(order, now_ns)
             return []
         if order.heard_lots >= final_lots:
             if not whole:
@@ -235,12 +243,15 @@ class UserSession:
     def tick(self, now_ns: int) -> list[UserAction]:
         """What the clock says is to be done."""
         actions: list[UserAction] = list(self.link.tick(now_ns))
-        late = [order for order in self._behind.values() if now_ns >= order.behind_ns + BEHIND_NS]
+        late = [order for order in self._behind.values() if now_ns >= order.due_ns]
         if late:
             since_ns = min(order.behind_ns for order in late)
             actions.append(AskTrades(_after_s(since_ns)))
-            for order in late:
-                order.behind_ns = now_ns  # and again, as long as it is behind
+            for order in late:  # and again, as long as it is behind
+                order.asked += 1
+                order.due_ns = now_ns + (BEHIND_NS << min(order.asked, BEHIND_DOUBLED))
+                if not order.ended:
+                    actions.append(AskOrder(order.ticket.venue_order_id))
         return actions
 
     def quiet(self, now_ns: int) -> list[UserAction]:
@@ -290,7 +301,20 @@ class UserSession:
         actions = self._ack(order, now_ns)
         if row.state not in ("LIVE", "MATCHED", "DELAYED", "UNMATCHED"):
             actions += self._gone(order, row.state, now_ns)
+        elif row.state == "MATCHED" and not order.ended:
+            actions += self._matched(order, row, now_ns)
         return actions
+
+    def _matched(self, order: _Order, row: OpenOrder, now_ns: int) -> list[UserAction]:
+        """The venue has nothing left of the order: it is over when the trades that it names have been told, and make up what
+        it says it traded; until then they are asked for."""
+        parts = [fill_id(trade_id, order.ticket.venue_order_id) for trade_id in row.associate_trades or ()]
+        said = 0 if _in_money(row.order_type, row.side) else self._lots(order, row.size_matched)
+        if parts and all(part in self._fills for part in parts) and order.heard_lots >= said:
+            self._forget_behind(order)
+            return self._gone(order, "nothing is left to trade", now_ns)
+        self._wait(order, now_ns)
+        return []
 
     # news
 
@@ -313,13 +337,17 @@ class UserSession:
         self._compare(order, news.size_matched, news.order_type, news.side, now_ns)
         if news.type == "CANCELLATION":
             return self._gone(order, news.status or "CANCELED", ns_of(news.timestamp) or now_ns)
-        return self._ack(order, ns_of(news.timestamp) or now_ns)
+        actions = self._ack(order, ns_of(news.timestamp) or now_ns)
+        if news.status == "MATCHED" and not order.ended:
+            self._wait(order, now_ns)
+        return actions
 
     def _ack(self, order: _Order, ts_ns: int) -> list[UserAction]:
         if order.acked or order.ended:
             return []
         order.acked = True
         ticket = order.ticket
+        self._await_end(order, ts_ns)
         return [Emit(OrderAcked(ticket.order_id, ticket.venue_order_id, ts_ns))]
 
     def _gone(self, order: _Order, status: str, ts_ns: int) -> list[UserAction]:
@@ -351,9 +379,8 @@ class UserSession:
     def _filled(self, order: _Order, fill: Fill, now_ns: int) -> list[UserAction]:
         ticket = order.ticket
         order.heard_lots += fill.lots
-        if order.told_lots <= order.heard_lots:
-            order.behind_ns = NEVER
-            self._behind.pop(ticket.venue_order_id, None)
+        if order.told_lots <= order.heard_lots and not ticket.at_once:
+            self._forget_behind(order)
         over = order.final_lots is not None and order.heard_lots >= order.final_lots
         done = over and order.whole if ticket.size_lots is None else order.heard_lots >= ticket.size_lots
         actions: list[UserAction] = [Emit(OrderFilled(fill, done, now_ns))]
@@ -365,15 +392,30 @@ class UserSession:
 
     def _compare(self, order: _Order, matched: MaybeAmount, order_type: str, side: Side, now_ns: int) -> None:
         """What the order says it traded, beside the fills heard. A FOK or FAK BUY may count pUSD: left out."""
+        if not _in_money(order_type, side):
+            self._told(order, self._lots(order, matched), now_ns)
+
+    def _lots(self, order: _Order, amount: MaybeAmount) -> int:
         market = self._markets.get(order.ticket.market)
-        if market is not None and matched != "" and not (order_type in ("FOK", "FAK") and side is Side.BUY):
-            self._told(order, market.instrument.grid.lots(matched, Rounding.FLOOR), now_ns)
+        return 0 if market is None or amount == "" else market.instrument.grid.lots(amount, Rounding.FLOOR)
 
     def _told(self, order: _Order, lots: int, now_ns: int) -> None:
         order.told_lots = max(order.told_lots, lots)
-        if order.told_lots > order.heard_lots and order.behind_ns == NEVER:
-            order.behind_ns = now_ns
+        if order.told_lots > order.heard_lots:
+            self._wait(order, now_ns)
+
+    def _await_end(self, order: _Order, now_ns: int) -> None:
+        if order.ticket.at_once:
+            self._wait(order, now_ns)
+
+    def _wait(self, order: _Order, now_ns: int) -> None:
+        if order.behind_ns == NEVER:
+            order.behind_ns, order.due_ns, order.asked = now_ns, now_ns + BEHIND_NS, 0
             self._behind[order.ticket.venue_order_id] = order
+
+    def _forget_behind(self, order: _Order) -> None:
+        order.behind_ns = order.due_ns = NEVER
+        self._behind.pop(order.ticket.venue_order_id, None)
 
     def _own(self, venue_order_id: str) -> OrderId | None:
         order = self._orders.get(venue_order_id)
@@ -382,6 +424,8 @@ class UserSession:
     def _end(self, order: _Order) -> None:
         """Remember an ended order for late fills, for a while."""
         order.ended = True
+        if order.told_lots <= order.heard_lots:
+            self._forget_behind(order)
         self._ended[order.ticket.venue_order_id] = None
         while len(self._ended) > ENDED_MAX:
             name, _ = self._ended.popitem(last=False)
@@ -393,6 +437,11 @@ class UserSession:
             self._settled[fill.id] = None
             while len(self._settled) > ENDED_MAX:
                 del self._fills[self._settled.popitem(last=False)[0]]
+
+
+def _in_money(order_type: str, side: Side) -> bool:
+    """Whether the sizes of such an order may count pUSD."""
+    return order_type in ("FOK", "FAK") and side is Side.BUY
 
 
 def _settled(fill: Fill, ts_ns: int) -> VenueEvent:

@@ -9,7 +9,7 @@ from polymarket_script import Socket
 
 from execsim.core.errors import NetworkError, Reached
 from execsim.core.events import OrderFilled
-from execsim.core.order import OrderStatus
+from execsim.core.order import OrderStatus, OrderType, Side, TimeInForce
 from execsim.core.units import NS_PER_S
 
 S = NS_PER_S
@@ -89,5 +89,26 @@ def test_without_a_channel_fills_are_read_and_nothing_new_is_sent(monkeypatch: p
         monkeypatch.setattr(Socket, "send", send)
         await d.runtime.sleep(60 * S)
         assert (await d.placed()).status is OrderStatus.WORKING
+
+    trade_with(script)
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("quote", [True, False])
+def test_a_fak_whose_end_nobody_tells_is_asked_about_until_it_ends(quote: bool, told: bool) -> None:
+    """Answered `delayed`, traded in part, then MATCHED: for it there is no CANCELLATION."""
+
+    async def script(d: Desk) -> None:
+        placed = d.server._placed
+        d.server._placed = lambda post: placed(post) | {"status": "delayed"}  # type: ignore[method-assign]
+        more = {"quote_amount": 5_200_000, "size_lots": None, "type": OrderType.MARKET, "price_i": None}
+        order = await d.placed(tif=TimeInForce.IOC, **(more if quote else {"side": Side.SELL}))
+        d.fill(order, "4", "t1", maker=False, quiet=not told)
+        d.row(order)["status"] = "MATCHED"
+        await d.runtime.sleep(30 * S)
+        assert (order.status, order.filled_lots) == (OrderStatus.CANCELLED, 4 * SHARE)
+        asked = len(d.server.requests)
+        await d.runtime.sleep(600 * S)
+        assert len(d.server.requests) == asked
 
     trade_with(script)
