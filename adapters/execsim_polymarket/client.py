@@ -346,6 +346,8 @@ class PolymarketVenue:
             return OrderAck(order.id, name, self._runtime.now_ns())
         if key == "tick":
             self.refresh_soon(self.by_name[order.market])
+        if error.reached is Reached.NO and self._listening().news.is_placed(order.id):
+            error = InvalidResponse(VENUE, "placed", f"{error.message}; yet the user channel says that it was placed")
         if error.reached is Reached.YES:
             self._listening().refused(name)
         if error.reached is Reached.UNKNOWN:
