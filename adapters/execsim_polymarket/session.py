@@ -115,6 +115,8 @@ class _Order:
     ticket: Ticket
     acked: bool = False
     ended: bool = False
+    refused: bool = False
+    """ended by an answer to us, not by news"""
     heard_lots: int = 0
     told_lots: int = 0
     final_lots: int | None = None
@@ -189,6 +191,7 @@ class UserSession:
     def refused(self, venue_order_id: str) -> None:
         """The venue refused the order: news of it are late at best."""
         if venue_order_id in self._orders:
+            self._orders[venue_order_id].refused = True
             self._end(self._orders[venue_order_id])
 
     def cancelled(self, venue_order_id: str, now_ns: int) -> list[UserAction]:
@@ -298,11 +301,16 @@ class UserSession:
         if order is None:
             return [Note(f"order {venue_order_id} of the account was not placed here")]
         self._compare(order, row.size_matched, row.order_type, row.side, now_ns)
+        if order.refused and order.ended and row.state == "LIVE":
+            order.ended = order.acked = order.refused = False  # it was taken for refused, and it lives
+            self._ended.pop(venue_order_id, None)
         actions = self._ack(order, now_ns)
-        if row.state not in ("LIVE", "MATCHED", "DELAYED", "UNMATCHED"):
+        if row.state.startswith("CANCEL") or row.state == "INVALID":
             actions += self._gone(order, row.state, now_ns)
         elif row.state == "MATCHED" and not order.ended:
             actions += self._matched(order, row, now_ns)
+        elif row.state not in ("LIVE", "DELAYED", "UNMATCHED", "MATCHED"):
+            actions.append(Note(f"order {venue_order_id} has the unknown status {row.state[:40]!r}"))
         return actions
 
     def _matched(self, order: _Order, row: OpenOrder, now_ns: int) -> list[UserAction]:
