@@ -73,7 +73,10 @@ class AccountStream:
     # own orders
 
     def sending(self, ticket: Ticket) -> None:
-        """Errors: NetworkError, reached no, while the channel is down: fills of a new order would be heard of late."""
+        """Errors: NetworkError, reached no, while the channel is down (fills of a new order would be heard of late), and
+        while a trade of an own order cannot be read (what is held is not known)."""
+        for why in self.session.unread.values():
+            raise NetworkError(VENUE, f"not sent: {why}", Reached.NO.value)
         down_ns = self.session.down_ns(self._runtime.now_ns())
         if down_ns:
             what = f"not sent: the user channel has been down for {down_ns // NS_PER_S} s"
@@ -133,7 +136,7 @@ class AccountStream:
             self._asks.setdefault(action)
             self._more.set(None)
         elif isinstance(action, Note):
-            log.info("polymarket: %s", action.what)
+            log.log(logging.WARNING if action.grave else logging.INFO, "polymarket: %s", action.what)
 
     def _count_opened(self) -> None:
         """Each connection begins with questions: tell of those after the first."""

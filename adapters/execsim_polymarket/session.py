@@ -98,6 +98,8 @@ class Note:
     """Something to log: a message nobody could read, an order of the account that is not ours."""
 
     what: str
+    grave: bool = False
+    """an own order may have traded, and nobody can say how much"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class UserSession:
         self._settled: OrderedDict[str, None] = OrderedDict()
         self._news_ns = 0
         self._heard_ns = 0
+        self.unread: dict[str, str] = {}
+        """trades of own orders that cannot be read, and why: they are asked for until they can"""
         self._behind: dict[str, _Order] = {}
 
     @property
@@ -333,7 +337,10 @@ class UserSession:
             return [Note(f"{message.event_type or 'a message'}: {message.why}"), *(asks if known else ())]
         try:
             if isinstance(message, UserTrade):
-                return self._trade(message.record, now_ns)
+                actions = self._trade(message.record, now_ns)
+                if message.record.id in self.unread:
+                    actions += [AskOrders(), AskTrades(_after_s(self._news_ns))]
+                return actions
             return self._order_news(message, now_ns)
         except ExecError as error:
             return [Note(str(error)), AskOrders(), AskTrades(_after_s(self._news_ns))]
@@ -373,7 +380,17 @@ class UserSession:
         actions: list[UserAction] = []
         ours = {trade.taker_order_id, *(maker.order_id for maker in trade.maker_orders)}
         by_id = {order.ticket.order_id: order for name in ours if (order := self._orders.get(name)) is not None}
-        for fill in fills_of(trade, market, self._own):
+        try:
+            fills = fills_of(trade, market, self._own)
+        except InvalidResponse as error:
+            if not by_id:
+                raise
+            self.unread[trade.id] = str(error)
+            for order in by_id.values():
+                self._wait(order, now_ns)
+            return [Note(str(error), grave=True)]
+        self.unread.pop(trade.id, None)
+        for fill in fills:
             before = self._fills.get(fill.id)
             if before is None:
                 self._fills[fill.id] = fill.status

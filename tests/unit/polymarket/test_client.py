@@ -707,7 +707,7 @@ def test_money_spent_before_the_answer_is_a_filled_order(wait_ms: int, done: boo
 
 @pytest.mark.parametrize("counted", ["10", "0"])
 def test_what_failed_on_chain_is_no_part_of_an_order(counted: str) -> None:
-    """Whether the venue still counts a failed trade as matched or not: the engine must not wait for a fill that never was."""
+    """Whether the venue still counts a failed trade as matched or not: the engine must not wait for a fill that never was"""
 
     async def script(w: World) -> None:
         ack = await w.venue.place_order(w.order())

@@ -112,3 +112,25 @@ def test_a_fak_whose_end_nobody_tells_is_asked_about_until_it_ends(quote: bool, 
         assert len(d.server.requests) == asked
 
     trade_with(script)
+
+
+def test_while_a_trade_of_an_own_order_cannot_be_read_nothing_new_is_sent(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(d: Desk) -> None:
+        order = await d.placed()
+        trade = d.fill(order, "4", "t1", quiet=True)
+        trade["status"] = "SETTLING"
+        d.server.push("/ws/user", {"event_type": "trade", "type": "TRADE", **trade})
+        await d.runtime.sleep(S)
+        assert any(
+            "unknown status 'SETTLING'" in entry.message for entry in caplog.records if entry.levelname == "WARNING"
+        )
+        posts = d.asked("/order")
+        with pytest.raises(NetworkError, match="SETTLING"):
+            await d.placed()
+        assert (d.asked("/order"), order.filled_lots) == (posts, 0)
+        trade["status"] = "MINED"
+        await d.runtime.sleep(60 * S)
+        assert order.filled_lots == 4 * SHARE
+        assert (await d.placed()).status is OrderStatus.WORKING
+
+    trade_with(script)
