@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from execsim.core.errors import ExecError
+from execsim.core.errors import ExecError, NetworkError, Reached
 from execsim.core.events import OrderGone, VenueEvent
-from execsim.core.order import Order
+from execsim.core.order import Fill, Order
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.ports import Pending, Runtime, Transport
 from execsim_polymarket.auth import ApiKey
@@ -20,6 +20,7 @@ from execsim_polymarket.channel import Channel
 from execsim_polymarket.fills import Market
 from execsim_polymarket.order_news import OrderNews
 from execsim_polymarket.session import (
+    QUIET_NS,
     AskOrder,
     AskOrders,
     AskTrades,
@@ -32,6 +33,7 @@ from execsim_polymarket.session import (
 )
 from execsim_polymarket.signing import USER_CHANNEL
 from execsim_polymarket.wire.trading import OpenOrder
+from execsim_polymarket.wire.values import VENUE
 
 if TYPE_CHECKING:
     from execsim_polymarket.client import PolymarketVenue
@@ -65,17 +67,26 @@ class AccountStream:
         """`ready` is settled when the first connection's questions are answered."""
         self._ready = ready
         spawn(self._serve(), "questions")
+        spawn(self._watch(), "watch of the user channel")
         spawn(self._channel.run(), "user channel")
 
     # own orders
 
     def sending(self, ticket: Ticket) -> None:
+        """Errors: NetworkError, reached no, while the channel is down (fills of a new order would be heard of late), and
+        while a trade of an own order cannot be read (what is held is not known)."""
+        for why in self.session.unread.values():
+            raise NetworkError(VENUE, f"not sent: {why}", Reached.NO.value)
+        down_ns = self.session.down_ns(self._runtime.now_ns())
+        if down_ns:
+            what = f"not sent: the user channel has been down for {down_ns // NS_PER_S} s"
+            raise NetworkError(VENUE, what, Reached.NO.value)
         self.session.track(ticket)
         self.news.sending(ticket.order_id)
 
-    def remember(self, ticket: Ticket, order: Order) -> None:
-        """An order of a journal."""
-        self.session.track(ticket, order.filled_lots + order.voided_lots)
+    def remember(self, ticket: Ticket, order: Order, fills: Iterable[Fill]) -> None:
+        """An order of a journal, and what is booked of it."""
+        self.session.track(ticket, fills)
         if order.is_terminal:
             self.session.refused(ticket.venue_order_id)
         elif order.venue_order_id:
@@ -107,6 +118,12 @@ class AccountStream:
 
     # actions
 
+    async def _watch(self) -> None:
+        """A channel that says nothing is not believed: while own orders are open, they are asked about."""
+        while True:
+            await self._runtime.sleep(QUIET_NS)
+            self._all(self.session.quiet(self._runtime.now_ns()))
+
     def _all(self, actions: Iterable[UserAction]) -> None:
         for action in actions:
             self._do(action)
@@ -119,7 +136,7 @@ class AccountStream:
             self._asks.setdefault(action)
             self._more.set(None)
         elif isinstance(action, Note):
-            log.info("polymarket: %s", action.what)
+            log.log(logging.WARNING if action.grave else logging.INFO, "polymarket: %s", action.what)
 
     def _count_opened(self) -> None:
         """Each connection begins with questions: tell of those after the first."""

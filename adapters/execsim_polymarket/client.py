@@ -46,7 +46,7 @@ from execsim_polymarket.account_stream import PAUSE_NS, PAUSE_NS_MAX, AccountStr
 from execsim_polymarket.calls import DEADLINE_NS, Calls
 from execsim_polymarket.domains import is_position_id
 from execsim_polymarket.draft import Draft, draft
-from execsim_polymarket.entry import rest_is_cancelled
+from execsim_polymarket.entry import kind_of, rest_is_cancelled
 from execsim_polymarket.errors import error_of, key_of, refusal
 from execsim_polymarket.fills import Market, fills_of
 from execsim_polymarket.limits import TRAITS
@@ -229,14 +229,18 @@ class PolymarketVenue:
     def watch_reconnects(self, report: Callable[[], None]) -> None:
         self.reconnected = report
 
-    def remember(self, orders: Sequence[Order]) -> None:
+    def remember(self, orders: Sequence[Order], fills: Sequence[Fill] = ()) -> None:
         """`ports.OrderMemory`: orders of a journal. Their hashes are known again, also of those whose answer was lost."""
+        booked: dict[OrderId, list[Fill]] = {}
+        for fill in fills:
+            booked.setdefault(fill.order_id, []).append(fill)
         for order in orders:
             item = self.by_name.get(order.market)
             if item is None:
                 continue
             if order.venue_order_id:
-                ticket = Ticket(order.id, order.venue_order_id, item.condition, order.size_lots)
+                at_once = kind_of(order) in ("FAK", "FOK")
+                ticket = Ticket(order.id, order.venue_order_id, item.condition, order.size_lots, at_once)
             else:
                 try:
                     ticket = self._draft(order, item).ticket
@@ -245,7 +249,7 @@ class PolymarketVenue:
                     continue
             self._name(ticket)
             if self._account is not None:
-                self._account.remember(ticket, order)
+                self._account.remember(ticket, order, booked.get(order.id, ()))
                 if rest_is_cancelled(order) and not order.is_terminal:
                     self._cancel_rest(ticket)
 
@@ -265,8 +269,8 @@ class PolymarketVenue:
         if self._hash_of.get(order.id, made.ticket.venue_order_id) != made.ticket.venue_order_id:
             what = f"order id {order.id} was used for another order"
             raise ValidationError("order_id", what, "an order that is sent again must be the same")
-        self._name(made.ticket)
         self._listening().sending(made.ticket)
+        self._name(made.ticket)
         return made
 
     def _listening(self) -> AccountStream:
@@ -342,6 +346,8 @@ class PolymarketVenue:
             return OrderAck(order.id, name, self._runtime.now_ns())
         if key == "tick":
             self.refresh_soon(self.by_name[order.market])
+        if error.reached is Reached.NO and self._listening().news.is_placed(order.id):
+            error = InvalidResponse(VENUE, "placed", f"{error.message}; yet the user channel says that it was placed")
         if error.reached is Reached.YES:
             self._listening().refused(name)
         if error.reached is Reached.UNKNOWN:

@@ -65,4 +65,5 @@ def draft(order: Order, market: Market, condition: str, terms: Terms, identity: 
     )  # fmt: skip
     resting = kind in ("GTC", "GTD") or order.side is Side.SELL
     shares = (amounts.maker if order.side is Side.SELL else amounts.taker) if resting else None
-    return Draft(PostOrder(message, BLANK_KEY, kind, post_only=post_only), Ticket(order.id, name, condition, shares))
+    ticket = Ticket(order.id, name, condition, shares, kind in ("FAK", "FOK"))
+    return Draft(PostOrder(message, BLANK_KEY, kind, post_only=post_only), ticket)

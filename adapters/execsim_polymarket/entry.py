@@ -116,4 +116,4 @@ def compose(
     )  # fmt: skip
     resting = kind in ("GTC", "GTD") or order.side is Side.SELL
     shares = (amounts.maker if order.side is Side.SELL else amounts.taker) if resting else None
-    return Entry(post, signed, Ticket(order.id, signed.order_id_hex, order.market, shares))
+    return Entry(post, signed, Ticket(order.id, signed.order_id_hex, order.market, shares, kind in ("FAK", "FOK")))

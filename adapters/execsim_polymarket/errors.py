@@ -1,8 +1,9 @@
 """What the venue says when it says no: one table from its texts to our errors.
 
 A row's `key` is the word for it inside the adapter (`duplicate`: the venue has this very order already). What is not in the
-table: a 4xx is a VenueError with the raw text, a 5xx leaves the fate of an order unknown, so the engine asks for it by its
-hash and never guesses. Source: polymarket.md section 5.5; [?] there where `fate` is our reading of a text alone.
+table: a 400, 401, 403 or 404 with an error in JSON is a VenueError with the raw text; all else leaves the fate of an order
+unknown, so the engine asks for it by its hash and never guesses. Source: polymarket.md section 5.5; [?] there where `fate`
+is our reading of a text alone.
 """
 
 from __future__ import annotations
@@ -119,6 +120,9 @@ ROWS: Final = (
 """Looked through in order."""
 
 _UNKNOWN: Final = Row("unknown", Fate.REFUSED, (), re.compile(""))
+_SAID_NO: Final = (400, 401, 403, 404)
+"""Statuses a refusal may have whose text is not in the table, if it is an error in JSON: what lies between us and the venue
+answers others, and then nobody knows whether the order arrived."""
 _BROKEN: Final = Row("broken", Fate.OPEN, (), re.compile(""))
 _GEOBLOCK_HINT: Final = "403 comes from the venue's front door: see polymarket.com/api/geoblock for this address"
 
@@ -154,6 +158,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> ExecError:
     """The error for an answer that is not 200. Header names in any case."""
     told = _body(body)
     text = told.text or body[:300].decode(errors="replace").strip()
+    if classify(status, text) is _UNKNOWN and not (status in _SAID_NO and told.text):
+        return InvalidResponse(VENUE, str(status), text or f"HTTP {status}")
     return error_of(status, text, _retry_after_ns(headers, told))
 
 

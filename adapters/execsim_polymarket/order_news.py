@@ -68,6 +68,11 @@ class OrderNews:
                 return True
         return False
 
+    def is_placed(self, order_id: OrderId) -> bool:
+        """Whether the channel named an order whose answer is awaited."""
+        flight = self._flights.get(order_id)
+        return flight is not None and flight.placed is not None
+
     def lost(self, order_id: OrderId) -> None:
         """No answer will come: if the channel said that the order was placed, that is news now."""
         flight = self._flights.pop(order_id, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from execsim.core.errors import InvalidResponse
 from execsim.core.order import (
     Fill,
     FillStatus,
@@ -22,7 +23,7 @@ from execsim.core.units import NS_PER_S, Rounding
 from execsim_polymarket.amounts import SIZE_STEP, UNIT
 from execsim_polymarket.listing import Listed
 from execsim_polymarket.wire.trading import OpenOrder, OrderAnswer, PostOrder, TradeRecord
-from execsim_polymarket.wire.values import amount
+from execsim_polymarket.wire.values import VENUE, amount
 
 ALIVE: Final = frozenset({"LIVE", "DELAYED", "UNMATCHED"})
 EXPIRED: Final = "CANCELED_EXPIRED_ORDER"
@@ -33,12 +34,14 @@ _TIFS: Final = {
 
 
 def status_of(row: OpenOrder) -> OrderStatus:
-    """CANCELED_<why>, INVALID and what else ends an order without a word of matching is a cancel by the venue."""
+    """CANCELED_<why> and INVALID are cancels by the venue. Errors: InvalidResponse for a word nobody knows: it may live."""
     if row.state in ALIVE:
         return OrderStatus.WORKING
     if row.state == "MATCHED":
         return OrderStatus.FILLED
-    return OrderStatus.EXPIRED if row.state == EXPIRED else OrderStatus.CANCELLED
+    if row.state.startswith("CANCEL") or row.state == "INVALID":
+        return OrderStatus.EXPIRED if row.state == EXPIRED else OrderStatus.CANCELLED
+    raise InvalidResponse(VENUE, "unreadable", f"order {row.id[:80]} has the unknown status {row.status[:40]!r}")
 
 
 def report_of(

@@ -22,7 +22,7 @@ from execsim.core.order import Fill, FillStatus, OrderId, Side
 from execsim.core.units import NS_PER_S, Rounding
 from execsim.ports import NEVER
 from execsim_polymarket.auth import ApiKey
-from execsim_polymarket.fills import SETTLING, Market, fills_of
+from execsim_polymarket.fills import SETTLING, Market, fill_id, fills_of
 from execsim_polymarket.link import USER_LINK, Link, LinkAction, LinkConfig, Send
 from execsim_polymarket.wire.account import Credentials
 from execsim_polymarket.wire.channels import (
@@ -40,7 +40,14 @@ from execsim_polymarket.wire.values import MaybeAmount, ns_of
 SLACK_NS: Final = 60 * NS_PER_S
 """How far before the last news trades are asked for: clocks differ, and match times are whole seconds."""
 BEHIND_NS: Final = 5 * NS_PER_S
-"""How long an order may say that it traded more than we heard of before we ask."""
+"""How long an order may say that it traded more than we heard of, or one that never rests may be open, before we ask;
+after each question twice as long, up to BEHIND_NS << BEHIND_DOUBLED."""
+BEHIND_DOUBLED: Final = 6
+QUIET_NS: Final = 20 * NS_PER_S
+"""How long the channel may say nothing, while own orders are open, before we ask: it has answered pings and sent no news
+for hours (py-clob-client issue 292)."""
+DOWN_NS: Final = 60 * NS_PER_S
+"""After so long without any frame, a PONG included, the channel counts as down."""
 ENDED_MAX: Final = 20_000
 """Ended orders and settled fills remembered for late news; the oldest are forgotten. The engine books a fill once by its
 id all the same."""
@@ -55,6 +62,8 @@ class Ticket:
     venue_order_id: str
     market: str
     size_lots: int | None
+    at_once: bool = False
+    """FAK or FOK: it never rests, so it is asked about until its end is known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,8 @@ class Note:
     """Something to log: a message nobody could read, an order of the account that is not ours."""
 
     what: str
+    grave: bool = False
+    """an own order may have traded, and nobody can say how much"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +117,17 @@ class _Order:
     ticket: Ticket
     acked: bool = False
     ended: bool = False
+    refused: bool = False
+    """ended by an answer to us, not by news"""
     heard_lots: int = 0
     told_lots: int = 0
     final_lots: int | None = None
     whole: bool = False
     """with `final_lots` it has got all it asked for"""
     behind_ns: int = NEVER
-    """since when it says it traded more than we heard of"""
+    """since when it says it traded more than we heard of, or waits for its end"""
+    due_ns: int = NEVER
+    asked: int = 0
 
 
 class UserSession:
@@ -132,20 +147,28 @@ class UserSession:
         self._unsettled: dict[str, int] = {}
         """fill -> when it was matched: its failure may be told while nobody listens, and trades are asked for by it"""
         self._news_ns = 0
+        self._heard_ns = 0
+        self.unread: dict[str, str] = {}
+        """trades of own orders that cannot be read, and why: they are asked for until they can"""
         self._behind: dict[str, _Order] = {}
 
     @property
     def wake_ns(self) -> int:
         """When `tick` is due."""
-        behind_ns = min((order.behind_ns for order in self._behind.values()), default=NEVER)
-        return min(self.link.wake_ns, behind_ns + BEHIND_NS if behind_ns != NEVER else NEVER)
+        return min(self.link.wake_ns, min((order.due_ns for order in self._behind.values()), default=NEVER))
 
     # own orders
 
-    def track(self, ticket: Ticket, heard_lots: int = 0) -> None:
-        """Know an order, before it is sent; `heard_lots`: how much it had traded when it comes from a journal. No effect
-        for one that is known."""
-        self._orders.setdefault(ticket.venue_order_id, _Order(ticket, heard_lots=heard_lots))
+    def track(self, ticket: Ticket, fills: Iterable[Fill] = ()) -> None:
+        """Know an order, before it is sent; `fills`: all that are booked of it, failed ones included, when it comes from a
+        journal: later news of them is of their settlement alone. No effect for one that is known."""
+        if ticket.venue_order_id in self._orders:
+            return
+        order = self._orders[ticket.venue_order_id] = _Order(ticket)
+        for fill in fills:
+            order.heard_lots += fill.lots
+            self._fills[fill.id] = fill.status
+            self._settle(fill)
 
     def answered(
         self, venue_order_id: str, now_ns: int, final_lots: int | None = None, whole: bool = False
@@ -158,7 +181,10 @@ class UserSession:
             return []
         order.acked = True
         order.final_lots, order.whole = final_lots, whole
-        if final_lots is None or order.ended:
+        if order.ended:
+            return []
+        if final_lots is None:
+            self._await_end(order, now_ns)
             return []
         if order.heard_lots >= final_lots:
             if not whole:
@@ -171,6 +197,7 @@ class UserSession:
     def refused(self, venue_order_id: str) -> None:
         """The venue refused the order: news of it are late at best."""
         if venue_order_id in self._orders:
+            self._orders[venue_order_id].refused = True
             self._end(self._orders[venue_order_id])
 
     def cancelled(self, venue_order_id: str, now_ns: int) -> list[UserAction]:
@@ -198,6 +225,7 @@ class UserSession:
         auth = Credentials(secrets["apiKey"], secrets["secret"], secrets["passphrase"])
         frame = USER_SUBSCRIPTION.to_bytes(UserSubscription(auth, tuple(self._markets) or None))
         self._news_ns = self._news_ns or now_ns
+        self._heard_ns = self._heard_ns or now_ns  # a socket that opens and says nothing is not heard
         since_ns = min([self._news_ns, *self._unsettled.values()])
         return [Send(frame), AskOrders(), AskTrades(_after_s(since_ns))]
 
@@ -208,6 +236,7 @@ class UserSession:
     def frame(self, frame: bytes, now_ns: int) -> list[UserAction]:
         """Take one frame as it came. Nothing in it raises: what cannot be read becomes a Note, and if it was a trade or an
         order, a question."""
+        self._heard_ns = now_ns
         if not self.link.heard(frame, now_ns):
             return []
         try:
@@ -223,13 +252,27 @@ class UserSession:
     def tick(self, now_ns: int) -> list[UserAction]:
         """What the clock says is to be done."""
         actions: list[UserAction] = list(self.link.tick(now_ns))
-        late = [order for order in self._behind.values() if now_ns >= order.behind_ns + BEHIND_NS]
+        late = [order for order in self._behind.values() if now_ns >= order.due_ns]
         if late:
             since_ns = min(order.behind_ns for order in late)
             actions.append(AskTrades(_after_s(since_ns)))
-            for order in late:
-                order.behind_ns = now_ns  # and again, as long as it is behind
+            for order in late:  # and again, as long as it is behind
+                order.asked += 1
+                order.due_ns = now_ns + (BEHIND_NS << min(order.asked, BEHIND_DOUBLED))
+                if not order.ended:
+                    actions.append(AskOrder(order.ticket.venue_order_id))
         return actions
+
+    def quiet(self, now_ns: int) -> list[UserAction]:
+        """What to ask when the channel has said nothing for QUIET_NS, up or down, and own orders are open."""
+        if not self.open_count or now_ns < self._news_ns + QUIET_NS:
+            return []
+        return [AskOrders(), AskTrades(_after_s(self._news_ns))]
+
+    def down_ns(self, now_ns: int) -> int:
+        """For how long the channel has been down; 0 while it is not, or not for DOWN_NS."""
+        silent_ns = now_ns - self._heard_ns
+        return silent_ns if silent_ns >= DOWN_NS else 0
 
     # answers
 
@@ -264,10 +307,28 @@ class UserSession:
         if order is None:
             return [Note(f"order {venue_order_id} of the account was not placed here")]
         self._compare(order, row.size_matched, row.order_type, row.side, now_ns)
+        if order.refused and order.ended and row.state == "LIVE":
+            order.ended = order.acked = order.refused = False  # it was taken for refused, and it lives
+            self._ended.pop(venue_order_id, None)
         actions = self._ack(order, now_ns)
-        if row.state not in ("LIVE", "MATCHED", "DELAYED", "UNMATCHED"):
+        if row.state.startswith("CANCEL") or row.state == "INVALID":
             actions += self._gone(order, row.state, now_ns)
+        elif row.state == "MATCHED" and not order.ended:
+            actions += self._matched(order, row, now_ns)
+        elif row.state not in ("LIVE", "DELAYED", "UNMATCHED", "MATCHED"):
+            actions.append(Note(f"order {venue_order_id} has the unknown status {row.state[:40]!r}"))
         return actions
+
+    def _matched(self, order: _Order, row: OpenOrder, now_ns: int) -> list[UserAction]:
+        """The venue has nothing left of the order: it is over when the trades that it names have been told, and make up what
+        it says it traded; until then they are asked for."""
+        parts = [fill_id(trade_id, order.ticket.venue_order_id) for trade_id in row.associate_trades or ()]
+        said = 0 if _in_money(row.order_type, row.side) else self._lots(order, row.size_matched)
+        if parts and all(part in self._fills for part in parts) and order.heard_lots >= said:
+            self._forget_behind(order)
+            return self._gone(order, "nothing is left to trade", now_ns)
+        self._wait(order, now_ns)
+        return []
 
     # news
 
@@ -278,7 +339,10 @@ class UserSession:
             return [Note(f"{message.event_type or 'a message'}: {message.why}"), *(asks if known else ())]
         try:
             if isinstance(message, UserTrade):
-                return self._trade(message.record, now_ns)
+                actions = self._trade(message.record, now_ns)
+                if message.record.id in self.unread:
+                    actions += [AskOrders(), AskTrades(_after_s(self._news_ns))]
+                return actions
             return self._order_news(message, now_ns)
         except ExecError as error:
             return [Note(str(error)), AskOrders(), AskTrades(_after_s(self._news_ns))]
@@ -290,13 +354,17 @@ class UserSession:
         self._compare(order, news.size_matched, news.order_type, news.side, now_ns)
         if news.type == "CANCELLATION":
             return self._gone(order, news.status or "CANCELED", ns_of(news.timestamp) or now_ns)
-        return self._ack(order, ns_of(news.timestamp) or now_ns)
+        actions = self._ack(order, ns_of(news.timestamp) or now_ns)
+        if news.status == "MATCHED" and not order.ended:
+            self._wait(order, now_ns)
+        return actions
 
     def _ack(self, order: _Order, ts_ns: int) -> list[UserAction]:
         if order.acked or order.ended:
             return []
         order.acked = True
         ticket = order.ticket
+        self._await_end(order, ts_ns)
         return [Emit(OrderAcked(ticket.order_id, ticket.venue_order_id, ts_ns))]
 
     def _gone(self, order: _Order, status: str, ts_ns: int) -> list[UserAction]:
@@ -314,7 +382,17 @@ class UserSession:
         actions: list[UserAction] = []
         ours = {trade.taker_order_id, *(maker.order_id for maker in trade.maker_orders)}
         by_id = {order.ticket.order_id: order for name in ours if (order := self._orders.get(name)) is not None}
-        for fill in fills_of(trade, market, self._own):
+        try:
+            fills = fills_of(trade, market, self._own)
+        except InvalidResponse as error:
+            if not by_id:
+                raise
+            self.unread[trade.id] = str(error)
+            for order in by_id.values():
+                self._wait(order, now_ns)
+            return [Note(str(error), grave=True)]
+        self.unread.pop(trade.id, None)
+        for fill in fills:
             before = self._fills.get(fill.id)
             if before is None:
                 self._fills[fill.id] = fill.status
@@ -328,9 +406,8 @@ class UserSession:
     def _filled(self, order: _Order, fill: Fill, now_ns: int) -> list[UserAction]:
         ticket = order.ticket
         order.heard_lots += fill.lots
-        if order.told_lots <= order.heard_lots:
-            order.behind_ns = NEVER
-            self._behind.pop(ticket.venue_order_id, None)
+        if order.told_lots <= order.heard_lots and not ticket.at_once:
+            self._forget_behind(order)
         over = order.final_lots is not None and order.heard_lots >= order.final_lots
         done = over and order.whole if ticket.size_lots is None else order.heard_lots >= ticket.size_lots
         actions: list[UserAction] = [Emit(OrderFilled(fill, done, now_ns))]
@@ -342,15 +419,30 @@ class UserSession:
 
     def _compare(self, order: _Order, matched: MaybeAmount, order_type: str, side: Side, now_ns: int) -> None:
         """What the order says it traded, beside the fills heard. A FOK or FAK BUY may count pUSD: left out."""
+        if not _in_money(order_type, side):
+            self._told(order, self._lots(order, matched), now_ns)
+
+    def _lots(self, order: _Order, amount: MaybeAmount) -> int:
         market = self._markets.get(order.ticket.market)
-        if market is not None and matched != "" and not (order_type in ("FOK", "FAK") and side is Side.BUY):
-            self._told(order, market.instrument.grid.lots(matched, Rounding.FLOOR), now_ns)
+        return 0 if market is None or amount == "" else market.instrument.grid.lots(amount, Rounding.FLOOR)
 
     def _told(self, order: _Order, lots: int, now_ns: int) -> None:
         order.told_lots = max(order.told_lots, lots)
-        if order.told_lots > order.heard_lots and order.behind_ns == NEVER:
-            order.behind_ns = now_ns
+        if order.told_lots > order.heard_lots:
+            self._wait(order, now_ns)
+
+    def _await_end(self, order: _Order, now_ns: int) -> None:
+        if order.ticket.at_once:
+            self._wait(order, now_ns)
+
+    def _wait(self, order: _Order, now_ns: int) -> None:
+        if order.behind_ns == NEVER:
+            order.behind_ns, order.due_ns, order.asked = now_ns, now_ns + BEHIND_NS, 0
             self._behind[order.ticket.venue_order_id] = order
+
+    def _forget_behind(self, order: _Order) -> None:
+        order.behind_ns = order.due_ns = NEVER
+        self._behind.pop(order.ticket.venue_order_id, None)
 
     def _own(self, venue_order_id: str) -> OrderId | None:
         order = self._orders.get(venue_order_id)
@@ -359,6 +451,8 @@ class UserSession:
     def _end(self, order: _Order) -> None:
         """Remember an ended order for late fills, for a while."""
         order.ended = True
+        if order.told_lots <= order.heard_lots:
+            self._forget_behind(order)
         self._ended[order.ticket.venue_order_id] = None
         while len(self._ended) > ENDED_MAX:
             name, _ = self._ended.popitem(last=False)
@@ -373,6 +467,11 @@ class UserSession:
             self._settled[fill.id] = None
             while len(self._settled) > ENDED_MAX:
                 del self._fills[self._settled.popitem(last=False)[0]]
+
+
+def _in_money(order_type: str, side: Side) -> bool:
+    """Whether the sizes of such an order may count pUSD."""
+    return order_type in ("FOK", "FAK") and side is Side.BUY
 
 
 def _settled(fill: Fill, ts_ns: int) -> VenueEvent:

@@ -98,6 +98,8 @@ class Blotter:
         """told when nobody answered about an order: somebody must ask"""
         self.on_alive: Callable[[Entry], None] = lambda entry: None
         """told of an order whose ack came after the answer to its cancel: it is still to be cancelled"""
+        self.on_doubt: Callable[[Entry], None] = lambda entry: None
+        """told of an order that a venue calls filled and that by our count is not: somebody must ask"""
         self.on_late_fill: Callable[[Entry, Fill], None] = lambda entry, fill: None
         """told of a fill of an order that had ended"""
         self.on_profit: Callable[[], None] = lambda: None
@@ -262,7 +264,10 @@ class Blotter:
             self._known_fill(entry, fill)
             if done and order.is_active and not order.voided_lots:
                 # the last part was heard of before anybody said that it was the last
-                self._move(entry, E.DONE, "done", {})
+                if order.size_lots is None:
+                    self._move(entry, E.DONE, "done", {})
+                else:  # our own count says that something is left: only the venue can tell
+                    self.on_doubt(entry)
             return False
         if fill.status is FillStatus.VOIDED:
             # heard of for the first time when it has already failed: booked and undone, so that its lots are known as gone

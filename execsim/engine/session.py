@@ -118,7 +118,7 @@ class ExecutionEngine:
             self._cancels, config.reconcile, self._amends.under_way,
         )  # fmt: skip
         self.blotter.on_unknown = self.inquiry.start
-        self._cancels.on_gone = self.inquiry.verify
+        self._cancels.on_gone = self.blotter.on_doubt = self.inquiry.verify
         self.blotter.on_alive = self._cancels.found
         self.inquiry.unwanted = self._cancels.insist
         self.blotter.on_late_fill = self._amends.late_fill
@@ -181,7 +181,8 @@ class ExecutionEngine:
         restore(self, folded)
         for route in self._dispatch.routes.values():
             if isinstance(route.adapter, OrderMemory):
-                route.adapter.remember([o for o in self.order_tracker.get_all_orders() if o.venue == route.venue])
+                orders = [o for o in self.order_tracker.get_all_orders() if o.venue == route.venue]
+                route.adapter.remember(orders, [f for o in orders for f in self.order_tracker.get_fills(o.id)])
         self._ids = max(self._ids, folded.ids.get(self._id_prefix, 0))
         self.opening = folded.opening
         if profit:

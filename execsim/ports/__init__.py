@@ -182,8 +182,9 @@ class ReconnectWatch(Protocol):
 class OrderMemory(Protocol):
     """What an adapter that names orders by itself offers besides: it takes up orders of an earlier session."""
 
-    def remember(self, orders: Sequence[Order]) -> None:
-        """Know these orders again, those included whose answer was never heard. Before anything is asked about them."""
+    def remember(self, orders: Sequence[Order], fills: Sequence[Fill] = ()) -> None:
+        """Know these orders again, those included whose answer was never heard, and `fills`, all that are booked of them:
+        they are not told again. Before anything is asked about them."""
 
 
 @runtime_checkable

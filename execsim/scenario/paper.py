@@ -20,7 +20,7 @@ from execsim import plugins
 from execsim.core.errors import ConfigError
 from execsim.core.events import Trade
 from execsim.core.instrument import Instrument
-from execsim.core.order import Order, OrderId, OrderReport, OrderStatus, VenueId
+from execsim.core.order import Fill, Order, OrderId, OrderReport, OrderStatus, VenueId
 from execsim.core.units import NS_PER_MS, NS_PER_S, NS_PER_US, plain
 from execsim.engine.portfolio import Portfolio
 from execsim.exchange import TRADER, SimulatedVenue
@@ -157,7 +157,7 @@ class PaperVenue(SimulatedVenue):
             if inst.complement is not None:
                 self.deposit(inst.complement.name, inst.base_amount(held_there.no_lots))
 
-    def remember(self, orders: Sequence[Order]) -> None:
+    def remember(self, orders: Sequence[Order], fills: Sequence[Fill] = ()) -> None:
         """`ports.OrderMemory`: what was open at the exchange of the session before is not at this one."""
         now_ns = self._runtime.now_ns()
         for order in orders:

@@ -15,6 +15,7 @@ from execsim.core.errors import (
     ConfigError,
     ExecError,
     ExecTimeout,
+    InvalidResponse,
     NetworkError,
     OrderNotFound,
     RateLimitExceeded,
@@ -353,6 +354,29 @@ def test_a_placement_on_the_channel_is_news_only_where_the_answer_is_lost(lost: 
         await w.runtime.sleep(S // 10)
         kinds = [type(event) for event in w.events]
         assert kinds == ([OrderAcked, OrderFilled] if lost else [OrderFilled])
+
+    play(script)
+
+
+def test_an_order_the_channel_has_named_is_not_taken_for_one_that_never_arrived() -> None:
+    async def script(w: World) -> None:
+        order = w.order()
+
+        async def request(sent: Any, ask: Any = w.server.request) -> Any:
+            if sent.path != "/order":
+                return await ask(sent)
+            w.server.answer(sent)
+            (name,) = w.server.orders
+            w.server.push("/ws/user", placement(w, name))
+            await w.runtime.sleep(S // 10)
+            return said(500, {"error": "order timed out"})
+
+        w.server.request = request  # type: ignore[method-assign]
+        with pytest.raises(InvalidResponse, match="says that it was placed") as raised:
+            await w.venue.place_order(order)
+        assert raised.value.reached is Reached.UNKNOWN
+        await w.runtime.sleep(S // 10)
+        assert [type(event) for event in w.events] == [OrderAcked]
 
     play(script)
 

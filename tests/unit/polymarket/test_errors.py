@@ -158,7 +158,13 @@ def test_a_page_of_html_is_kept_as_text() -> None:
     error = refusal(502, {}, b"<html>Bad gateway</html>")
     assert error.reached is Reached.UNKNOWN
     assert "<html>Bad gateway" in str(error)
-    assert str(refusal(400, {}, b"")) == "polymarket: HTTP 400 [400]"
+    assert "HTTP 400" in str(refusal(400, {}, b""))
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 302, 307, 400, 404, 408, 409])
+def test_an_answer_that_is_no_refusal_leaves_the_fate_of_an_order_open(status: int) -> None:
+    error = refusal(status, {}, b'{"success":true,"orderID":"0xabc","status":"live"}')
+    assert (type(error), error.reached) == (InvalidResponse, Reached.UNKNOWN)
 
 
 def test_errors_of_others_have_no_key() -> None:

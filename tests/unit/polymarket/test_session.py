@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from polymarket_golden import DATA
 from polymarket_news import CID, KEY, NO, SHARE, START_NS, YES, maker, market, order, record, ticket, trade, vid
 
+from execsim.core.errors import InvalidResponse
 from execsim.core.events import FillSettled, FillVoided, OrderAcked, OrderFilled, OrderGone, VenueEvent
 from execsim.core.order import FillStatus, OrderId
 from execsim.core.units import NS_PER_S
@@ -19,6 +20,7 @@ from execsim.ports import NEVER
 from execsim_polymarket import session as module
 from execsim_polymarket.fills import Market
 from execsim_polymarket.link import Close, LinkConfig, Open, Send
+from execsim_polymarket.reports import status_of
 from execsim_polymarket.session import (
     BEHIND_NS,
     AskOrder,
@@ -279,7 +281,7 @@ def test_an_order_that_traded_more_than_was_heard_is_asked_about() -> None:
     due_ns = START_NS + S + BEHIND_NS
     assert session.wake_ns == due_ns
     assert session.tick(due_ns - 1) == []
-    assert session.tick(due_ns) == [AskTrades(START_NS // S + 1 - 60)]
+    assert session.tick(due_ns) == [AskTrades(START_NS // S + 1 - 60), AskOrder(vid(1))]
     assert session.tick(due_ns + 1) == []
     (filled,) = events(session.told_trades([record(BOUGHT)], due_ns + 2))
     assert isinstance(filled, OrderFilled)
@@ -291,7 +293,7 @@ def test_a_missing_answer_is_asked_for_again() -> None:
     session = opened(ticket(1))
     say(session, order(1, "UPDATE", size_matched="4"))
     asked = [
-        now_ns for step in range(30)
+        now_ns for step in range(300)
         for now_ns in [START_NS + S + step * S] if AskTrades in map(type, session.tick(now_ns))
     ]  # fmt: skip
     assert len(asked) == 5
@@ -304,6 +306,22 @@ def test_what_says_nothing_of_shares_asks_nothing(news: dict[str, str]) -> None:
     session = opened(ticket(1))
     say(session, order(1, "UPDATE", **{"size_matched": "12"} | news))
     assert session.wake_ns == START_NS + 10 * S
+
+
+def test_a_status_nobody_knows_ends_no_order() -> None:
+    session = opened(ticket(1))
+    assert events(session.told_order(vid(1), row(1, status="PENDING_CANCEL"), START_NS)) == []
+    with pytest.raises(InvalidResponse, match="PENDING_CANCEL"):
+        status_of(row(1, status="PENDING_CANCEL"))
+    assert session.open_count == 1
+
+
+def test_an_order_taken_for_refused_that_is_listed_lives() -> None:
+    session = opened(ticket(1))
+    session.refused(vid(1))
+    assert events(session.told_order(vid(1), row(1), START_NS)) == [OrderAcked(OrderId("o1"), vid(1), START_NS)]
+    assert session.open_count == 1
+    assert events(session.told_order(vid(1), row(1), START_NS)) == []
 
 
 def test_all_open_orders_at_once() -> None:
