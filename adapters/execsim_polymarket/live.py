@@ -42,7 +42,9 @@ def secure(credentials: Credentials, transport: Transport) -> tuple[Mapping[str,
     if not beat.isdecimal():
         raise ConfigError(f"EXECSIM_POLYMARKET_HEARTBEAT_MS = {beat[:20]!r}", "milliseconds, e.g. 5000; 0: none")
     known = {"identity": Identity.of(account).plain(), "heartbeat_ms": int(beat)}
-    return known, SigningTransport(transport, account, api_key_of(credentials, account.key.address))
+    return known, SigningTransport(
+        transport, account, api_key_of(credentials, account.key.address), credentials.learned
+    )
 
 
 async def clock(transport: Transport) -> tuple[int, int]:

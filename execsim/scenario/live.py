@@ -86,7 +86,7 @@ def live_address(venue: str, environment: Mapping[str, str] | None = None) -> Li
         if name is not None:
             values[credential] = environment[name].strip()
             used.append(name)
-    credentials = Credentials(values)
+    credentials = Credentials(values, conceal)
     conceal(credentials)
     rest, ws = hosts_of(venue, door, environment)
     known, _ = door.secure(credentials, _Nowhere())

@@ -15,7 +15,7 @@ from polymarket_peer import PeerVenue, live_venue
 from polymarket_script import SECRET, said
 
 from execsim.cli import live as live_cli
-from execsim.observe.masks import reveal_all
+from execsim.observe.masks import mask, reveal_all
 
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 NAMES = ("EXECSIM_POLYMARKET_", "POLYMARKET_", "PK", "CLOB_")
@@ -98,6 +98,12 @@ def test_doctor_fails_by_name(venue: PeerVenue, execsim: Any, call: str, answer:
     found = json.loads(done.out)
     assert not found["ok"]
     assert [item["check"] for item in found["checks"] if item["grade"] == "fail"] == [check]
+
+
+def test_what_a_login_gives_out_is_masked_from_then_on(venue: PeerVenue, execsim: Any) -> None:
+    assert execsim("doctor", "polymarket").code == 0
+    said_by_a_library = "headers the-api-key c2VjcmV0LXNlY3JldA== the-passphrase"
+    assert mask(said_by_a_library) == "headers *** *** ***"
 
 
 def test_doctor_without_a_key(venue: PeerVenue, execsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
