@@ -28,7 +28,8 @@ KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
 business, and a recorded session holds them all."""
 KEPT_PREFIX: Final = "poly-ratelimit-"
 
-_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError)
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Not LocalProtocolError: under HTTP/2 it also stands for a bad frame of the server's, after it has taken the request."""
 
 
 class RestClient:

@@ -2,7 +2,7 @@
 `websockets`; pings that are text belong to the venue's protocol and are the adapter's to send.
 
     not connected: refused, no such name, no handshake in time     NetworkError / ExecTimeout, reached no
-    sent elsewhere (HTTP 3xx)                                      NetworkError, reached no: what would be sent is meant for this host
+    sent elsewhere (HTTP 3xx)                                      NetworkError, reached no: nobody goes there
     closed by the other side with 1000 or 1001                     the stream ends
     lost in any other way                                          NetworkError, reached unknown
 """
