@@ -52,19 +52,19 @@ class Calls:
         return response.body
 
     async def raw(
-        self, endpoint: Endpoint, *, name: str = "", query: Mapping[str, str | int] | None = None, body: bytes = b""
-    ) -> Response:
+        self, endpoint: Endpoint, *, name: str = "", query: Mapping[str, str | int] | None = None, body: bytes = b"",
+        deadline_ns: int | None = None,
+    ) -> Response:  # fmt: skip
         """An answer whatever its status. Errors: NetworkError, ExecTimeout."""
+        deadline_ns = deadline_ns or self._deadline_ns
         plain = Endpoint(
             endpoint.method, endpoint.path
         )  # the login is the transport's business: only its holes are ours
         made = endpoints.request(plain, name=name, query=query, body=body, headers=self._holes(endpoint.login))
         what = f"{endpoint.method} {endpoint.path}"
-        late = ExecTimeout(VENUE, f"{what}: no answer within {self._deadline_ns / NS_PER_S:g} s", Reached.UNKNOWN.value)
+        late = ExecTimeout(VENUE, f"{what}: no answer within {deadline_ns / NS_PER_S:g} s", Reached.UNKNOWN.value)
         try:
-            return await self._runtime.within(
-                self._runtime.now_ns() + self._deadline_ns, self._transport.request(made), late
-            )
+            return await self._runtime.within(self._runtime.now_ns() + deadline_ns, self._transport.request(made), late)
         except NetworkError as error:
             if error.args[0] == VENUE:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -495,6 +496,41 @@ def test_a_wrong_heartbeat_is_followed_by_the_right_one() -> None:
         await w.runtime.sleep(6 * S)
         beats = [json.loads(r.body)["heartbeat_id"] for r in w.server.requests if r.path == "/v1/heartbeats"]
         assert beats == ["", "77", "771"]
+
+    play(script, heartbeat_ms=5_000)
+
+
+def test_a_heartbeat_that_hangs_is_followed_by_another_in_time() -> None:
+    """The venue cancels everything 10 s after the last one."""
+    heard_ns: list[int] = []
+
+    async def script(w: World) -> None:
+        request, asked = w.server.request, [0]
+
+        async def hanging(r: Request) -> Response:
+            if r.path == "/v1/heartbeats":
+                asked[0] += 1
+                if asked[0] == 3:
+                    await w.runtime.pending("an answer that never comes")
+                heard_ns.append(w.runtime.now_ns())
+                await w.runtime.sleep(S)  # a slow answer moves none of the later times
+            return await request(r)
+
+        w.server.request = hanging  # type: ignore[method-assign]
+        await w.runtime.sleep(30 * S)
+
+    play(script, heartbeat_ms=5_000)
+    silent_ns = [later - before for before, later in pairwise(heard_ns)]
+    assert max(silent_ns) < 9 * S
+    assert silent_ns.count(5 * S) >= 3
+
+
+def test_a_heartbeat_that_fails_is_repeated_soon_but_not_without_pause() -> None:
+    async def script(w: World) -> None:
+        w.server.refuse["POST /v1/heartbeats"] = [said(500, {"error": "x"})] * 40
+        await w.runtime.sleep(10 * S)
+        beats = [r for r in w.server.requests if r.path == "/v1/heartbeats"]
+        assert 8 < len(beats) < 16
 
     play(script, heartbeat_ms=5_000)
 
