@@ -135,6 +135,7 @@ class PolymarketVenue:
         except BaseException:
             await self.aclose()
             raise
+        self._spawn(self.calls.keep_time(), "clock")
         if self._heartbeat_ns:
             self._spawn(keep_alive(self.calls, self._runtime, self._heartbeat_ns), "heartbeat")
 

@@ -551,6 +551,56 @@ def test_a_clock_that_is_off_is_allowed_for() -> None:
     assert int(login.headers["POLY_TIMESTAMP"]) == START_NS // S + 100
 
 
+def strict_about_time(w: World) -> None:
+    """The venue refuses logins that are more than 10 s off its clock."""
+    answer = w.server.answer
+
+    def checked(r: Request) -> Response:
+        stamp = r.headers.get("POLY_TIMESTAMP")
+        if stamp is not None and abs(int(stamp) - w.server.on_get_time()) > 10:
+            return said(401, {"error": "Unauthorized/Invalid api key"})
+        return answer(r)
+
+    w.server.answer = checked  # type: ignore[method-assign]
+
+
+def step_clock(w: World, seconds: int) -> None:
+    w.server.on_get_time = lambda *_: w.runtime.now_ns() // S + seconds  # type: ignore[method-assign]
+
+
+def test_a_clock_that_steps_costs_one_refused_login() -> None:
+    async def script(w: World) -> None:
+        strict_about_time(w)
+        step_clock(w, 45)
+        ack = await w.venue.place_order(w.order())
+        assert ack.venue_order_id in w.server.orders
+        assert await w.venue.get_open_orders()
+        paths = [f"{r.method} {r.path.partition('?')[0]}" for r in w.server.requests[-4:]]
+        assert paths == ["POST /order", "GET /time", "POST /order", "GET /data/orders"]
+
+    play(script)
+
+
+def test_a_login_that_is_refused_for_another_reason_is_not_repeated() -> None:
+    async def script(w: World) -> None:
+        w.server.refuse["POST /order"] = [said(401, {"error": "Unauthorized/Invalid api key"})] * 2
+        with pytest.raises(AuthenticationError):
+            await w.venue.place_order(w.order())
+        assert len([r for r in w.server.requests if r.path == "/order"]) == 1
+
+    play(script)
+
+
+def test_a_clock_that_moves_is_noticed_without_a_refusal() -> None:
+    async def script(w: World) -> None:
+        step_clock(w, -45)
+        await w.runtime.sleep(61 * S)
+        await w.venue.place_order(w.order())
+        assert int(w.server.requests[-1].headers["POLY_TIMESTAMP"]) == w.runtime.now_ns() // S - 45
+
+    play(script)
+
+
 @pytest.mark.parametrize(
     ("extra", "what"),
     [({"identity": {}}, "identity"), ({"deadline_ms": "x"}, "deadline_ms"), ({"heartbeat_ms": -1}, "heartbeat_ms")],
