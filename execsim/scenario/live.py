@@ -15,6 +15,14 @@ from typing import Any, Final
 from execsim import plugins
 from execsim.core.errors import ConfigError
 from execsim.core.units import NS_PER_S
+from execsim.engine.policies import (
+    DailyLoss,
+    InventoryLimit,
+    MaxDrawdown,
+    MaxNotional,
+    MaxOutcomeLoss,
+    PositionLimit,
+)
 from execsim.net.web import WebTransport, is_loopback_url
 from execsim.observe import conceal
 from execsim.ports import Credentials, DeskClock, Finding, LiveDoor, Transport
@@ -24,6 +32,8 @@ from execsim.scenario.build import risk_engine
 
 SKEW_NS: Final = 30 * NS_PER_S
 """Farther than this from our clock the venue lives in a time of its own (a served recording): the run takes that over."""
+LIMITING: Final = (PositionLimit, InventoryLimit, MaxNotional, MaxOutcomeLoss, MaxDrawdown, DailyLoss)
+"""Policies that bound sizes or losses. The others (a kill switch, order rates, fresh data) bound neither."""
 PREFIX: Final = "EXECSIM_"
 LIVE: Final = "live"
 
@@ -122,11 +132,16 @@ def clock_at(door: LiveDoor, rest: str, ws: str) -> DeskClock:
 
 
 def require_limits(scenario: model.Scenario, folder: Path) -> None:
-    """Errors: ConfigError when the scenario has no risk policy: a live session without limits does not start."""
-    engine = risk_engine(scenario.risk, folder, [market.id for market in scenario.markets])
-    if not engine.policies:
+    """Errors: ConfigError when a market has no risk policy that limits what may be lost there (LIMITING): a live session
+    does not start then."""
+    markets = [market.id for market in scenario.markets]
+    policies = risk_engine(scenario.risk, folder, markets).policies
+    limiting = [policy for policy in policies if isinstance(policy, LIMITING)]
+    free = [market for market in markets if not any(policy.market_id in (None, market) for policy in limiting)]
+    if free:
         raise ConfigError(
-            "a live session needs risk limits", "add policies under [risk], e.g. PositionLimit and KillSwitch"
+            f"a live session needs risk limits, and nothing limits what may be lost in {', '.join(free)}",
+            f"add one of these under [risk]: {', '.join(kind.__name__ for kind in LIMITING)}",
         )
 
 

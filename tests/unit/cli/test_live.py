@@ -134,6 +134,36 @@ def test_no_limits_no_session(venue: PeerVenue, scenario: Path, execsim: Any, tm
     assert not venue.requests
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "{ type = 'KillSwitch', enabled = false }",
+        "{ type = 'StaleData', max_age_s = 5 }",
+        "{ type = 'OrderRate', max_orders = 5, per_s = 1 }",
+    ],
+)
+def test_a_policy_that_limits_nothing_is_no_limit(
+    venue: PeerVenue, scenario: Path, execsim: Any, tmp_path: Path, policy: str
+) -> None:
+    done = execsim("run", scenario, "--live", "--yes-live", "--set", f"risk.policies=[{policy}]")
+    assert done.code == 2
+    assert "nothing limits what may be lost in rain" in done.err[-1]
+    assert not venue.requests
+
+
+def test_the_limit_of_one_market_is_none_of_another(venue: PeerVenue, tmp_path: Path, execsim: Any) -> None:
+    two = SCENARIO.replace(
+        "[strategy]", f'[[markets]]\nid = "snow"\nvenue = "polymarket"\nmarket = "{CID}"\n[strategy]'
+    )
+    (tmp_path / "one.py").write_text(STRATEGY)
+    path = tmp_path / "two.toml"
+    path.write_text(two.replace("max_size = 100", 'max_size = 100, market_id = "rain"'))
+    done = execsim("run", path, "--live", "--yes-live")
+    assert done.code == 2
+    assert "may be lost in snow;" in done.err[-1]
+    assert not venue.requests
+
+
 def test_a_failed_check_is_no_session(venue: PeerVenue, scenario: Path, execsim: Any, tmp_path: Path) -> None:
     venue.refuse["GET /version"] = [said(200, {"version": 3})]
     done = execsim("run", scenario, "--live", "--yes-live", "--out", tmp_path / "out")
