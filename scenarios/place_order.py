@@ -6,7 +6,8 @@
     python scenarios/place_order.py MARKET --price 0.40 --size 5 --yes-live
 
 MARKET is a condition id, a token id or a slug. Without --yes-live nothing is sent but questions. The order is cancelled at
-the end, whatever happens; what may still be open then is said, and the exit code is 1. It is 2 if the order failed and nothing is open.
+the end, whatever happens; what may still be open then is said, and the exit code is 1. It is 2 if the order failed and
+nothing is open.
 """
 
 from __future__ import annotations

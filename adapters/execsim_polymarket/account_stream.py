@@ -119,7 +119,7 @@ class AccountStream:
             self._asks.setdefault(action)
             self._more.set(None)
         elif isinstance(action, Note):
-            log.info("polymarket: %s", action.what)
+            log.warning("polymarket: %s", action.what)
 
     def _count_opened(self) -> None:
         """Each connection begins with questions: tell of those after the first."""

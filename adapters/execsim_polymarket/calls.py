@@ -25,7 +25,7 @@ PAGES_MAX: Final = 2_000
 SKEW_NS: Final = 2 * NS_PER_S
 """Less than this the two clocks agree: the venue tells whole seconds."""
 MEASURE_NS: Final = 60 * NS_PER_S
-"""How often the venue is asked for its time while a session lasts: clocks are set, and stand still while a machine sleeps."""
+"""How often the venue is asked for its time in a session: clocks are set, and stand still while a machine sleeps."""
 
 log = logging.getLogger("execsim.polymarket")
 

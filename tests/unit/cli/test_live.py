@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from polymarket_news import CID
+from polymarket_news import CID, YES
 from polymarket_peer import PeerVenue, live_venue
 from polymarket_script import SECRET, said
 
@@ -205,6 +205,20 @@ def test_a_session_and_its_replay_without_a_key(
     replayed = json.loads(again.out[again.out.index("{") :])
     assert replayed["equal"]
     assert replayed["journal_sha256"] == summary["journal_sha256"]
+
+
+@pytest.mark.parametrize(("level", "told"), [((), True), (("--log-level", "error"), False)])
+def test_notes_to_be_watched_are_told_unless_asked_otherwise(
+    venue: PeerVenue, scenario: Path, execsim: Any, tmp_path: Path, level: tuple[str, ...], told: bool
+) -> None:
+    stranger = "0x" + "cc" * 32
+    venue.orders[stranger] = {
+        "id": stranger, "status": "LIVE", "owner": "", "maker_address": ADDRESS, "market": CID, "asset_id": YES,
+        "side": "BUY", "original_size": "5", "size_matched": "0", "price": "0.1", "outcome": "Yes", "expiration": "0",
+        "order_type": "GTC", "created_at": 1_790_000_000, "associate_trades": [],
+    }  # fmt: skip
+    done = execsim("run", scenario, "--live", "--yes-live", "--for", "1", "--out", tmp_path / "out", *level)
+    assert any(f"order {stranger} of the account was not placed here" in line for line in done.err) == told, done.err
 
 
 def test_the_journal_names_the_hash(venue: PeerVenue, scenario: Path, execsim: Any, tmp_path: Path) -> None:
