@@ -112,7 +112,7 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         address = live_address(VENUE)
-        failed = [finding for finding in address.examine() if finding.grade == "fail"]
+        failed = [finding for finding in address.examine({NAME: asked.market}) if finding.grade == "fail"]
         for finding in failed:
             print(f"{finding.check}: {finding.said}; {finding.fix}", file=sys.stderr)
         if failed:

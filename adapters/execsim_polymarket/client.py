@@ -123,7 +123,7 @@ class PolymarketVenue:
         await self.calls.measure_skew()
         await self.login()
         for name, wanted in self._wanted.items():
-            await self._list(name, wanted)
+            await self.list_market(name, wanted)
         markets = {condition: item.market for condition, item in self.by_condition.items()}
         account = AccountStream(self, self._runtime, self._transport, markets, self._hear)
         self._account = account
@@ -147,7 +147,8 @@ class PolymarketVenue:
             log.info("polymarket: the API key exists (%s): derived", error)
             await self.calls.ask(endpoints.DERIVE_KEY)
 
-    async def _list(self, name: str, wanted: str) -> None:
+    async def list_market(self, name: str, wanted: str) -> None:
+        """Read the terms of a market. Errors: ConfigError for one that is not listed or not understood; as `Calls.get`."""
         condition = await condition_of(self.calls, wanted)
         found = await self.calls.get(CLOB_MARKET, endpoints.GET_CLOB_MARKET, name=condition)
         item = listed(name, found, self._rules.get(name, {}), self._venue_id)

@@ -69,14 +69,16 @@ class LiveAddress:
     def clock(self, scenario: model.Scenario) -> DeskClock:
         return clock_at(self.door, self.rest, self.ws)
 
-    def examine(self) -> list[Finding]:
-        """The preflight. Errors: ConfigError; what the venue cannot be asked for is a finding."""
+    def examine(self, markets: Mapping[str, str] | None = None) -> list[Finding]:
+        """The preflight; `markets`: those that will be traded, ours -> the venue's name. Errors: ConfigError; what the venue
+        cannot be asked for is a finding."""
         runtime = WallRuntime(0)
+        known = {**self.known, "markets": dict(markets or {})}
 
         async def look() -> list[Finding]:
             transport = SessionTransport(runtime, self.transport())
             try:
-                return await self.door.examine(self.known, transport, runtime, self.local)
+                return await self.door.examine(known, transport, runtime, self.local)
             finally:
                 await transport.aclose()
 
