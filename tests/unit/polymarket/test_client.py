@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -24,6 +25,7 @@ from execsim.core.errors import (
     VenueError,
 )
 from execsim.core.events import FillSettled, OrderAcked, OrderFilled, OrderGone, VenueEvent
+from execsim.core.fees import BinaryFee
 from execsim.core.instrument import Outcome
 from execsim.core.order import FillStatus, Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
 from execsim.core.units import NS_PER_S
@@ -549,6 +551,29 @@ def test_a_clock_that_is_off_is_allowed_for() -> None:
     world.runtime.run(main=world.venue.start())
     login = next(r for r in world.server.requests if r.path == "/auth/api-key")
     assert int(login.headers["POLY_TIMESTAMP"]) == START_NS // S + 100
+
+
+def test_the_fee_of_a_market_has_its_own_exponent() -> None:
+    """As announced in 2026-03 for some categories: 0.25 x (p(1-p))^2 a share."""
+    world = World()
+    world.server.market["fd"] = {"r": 0.25, "e": 2, "to": True}
+    world.runtime.run(main=world.venue.start())
+    assert world.venue.instruments()["rain"].fees == BinaryFee(Decimal("0.25"), 2, rebate_share=Decimal("0.20"))
+
+
+@pytest.mark.parametrize("terms", [{"r": 0.07, "e": 1, "to": False}, {"r": 0.07, "e": -1, "to": True}])
+def test_a_fee_that_is_not_understood_is_not_traded(terms: dict[str, Any]) -> None:
+    world = World()
+    world.server.market["fd"] = terms
+    with pytest.raises(ConfigError, match="its fee is not understood"):
+        world.runtime.run(main=world.venue.start())
+
+
+def test_a_fee_that_is_not_understood_may_be_given() -> None:
+    world = World(rules={"rain": {"fee_rate": "0.1"}})
+    world.server.market["fd"] = {"r": 0.07, "e": 1, "to": False}
+    world.runtime.run(main=world.venue.start())
+    assert world.venue.instruments()["rain"].fees == BinaryFee(Decimal("0.1"), rebate_share=Decimal("0.20"))
 
 
 def strict_about_time(w: World) -> None:
