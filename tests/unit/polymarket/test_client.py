@@ -209,7 +209,7 @@ def test_refusals_by_the_error_table() -> None:
         cases: list[tuple[Any, type[Exception], str]] = [
             (said(400, {"error": "not enough balance / allowance"}), VenueError, "not enough balance"),
             (said(429, {"error": "Too Many Requests"}, {"Retry-After": "3"}), RateLimitExceeded, "Too Many"),
-            (said(425, {"error": "restarting"}), NetworkError, "restarting"),
+            (said(425, {"error": "restarting"}), RateLimitExceeded, "restarting"),
             (said(500, {"error": "order timed out"}), ExecTimeout, "timed out"),
         ]
         for number, (response, kind, text) in enumerate(cases):
@@ -794,7 +794,7 @@ def test_money_spent_before_the_answer_is_a_filled_order(wait_ms: int, done: boo
 
 @pytest.mark.parametrize("counted", ["10", "0"])
 def test_what_failed_on_chain_is_no_part_of_an_order(counted: str) -> None:
-    """Whether the venue still counts a failed trade as matched or not: the engine must not wait for a fill that never was."""
+    """Whether the venue still counts a failed trade as matched or not: the engine must not wait for what never was."""
 
     async def script(w: World) -> None:
         ack = await w.venue.place_order(w.order())
