@@ -6,7 +6,8 @@
     python scenarios/place_order.py MARKET --price 0.40 --size 5 --yes-live
 
 MARKET is a condition id, a token id or a slug. Without --yes-live nothing is sent but questions. The order is cancelled at
-the end, whatever happens; what may still be open then is said, and the exit code is 1.
+the end, whatever happens; what may still be open then is said, and the exit code is 1. It is 2 if the order failed and
+nothing is open.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from execsim.runtime import SessionTransport, WallRuntime
 from execsim.scenario.live import LiveAddress, live_address
 
 VENUE = "polymarket"
+GRACE_NS = 5 * NS_PER_S
 NAME = "market"
 """What the market is called here."""
 
@@ -72,6 +74,7 @@ async def one_order(runtime: WallRuntime, engine: ExecutionEngine, venue: LiveVe
     order = Order(
         engine.new_order_id(), instrument, Side.BUY, OrderType.LIMIT, size_lots=grid.lots(size), price_i=grid.price_i(price)
     )  # fmt: skip
+    code = 0
     try:
         ack = await engine.submit_order(order)
         print("placed", order.id, "as", ack.venue_order_id)
@@ -79,14 +82,25 @@ async def one_order(runtime: WallRuntime, engine: ExecutionEngine, venue: LiveVe
         print("status", report.status.value, "filled", grid.size(report.filled_lots), "of", order.size)
         print("position", grid.size(engine.get_position(NAME).net_lots))
         print("open at the venue", [found.venue_order_id for found in await venue.get_open_orders(NAME)])
+    except ExecError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        code = 2
     finally:
+        left = await cancelled(runtime, engine)
+        print("may still be open" if left else "not open", order.id, order.status.value)
+    return 1 if left else code
+
+
+async def cancelled(runtime: WallRuntime, engine: ExecutionEngine) -> list[Order]:
+    """Cancel everything; what may still be open after some seconds, e.g. because the venue does not answer."""
+    try:
         await engine.cancel_all()
-        until_ns = runtime.now_ns() + 5 * NS_PER_S
-        while engine.get_active_orders() and runtime.now_ns() < until_ns:
-            await runtime.sleep(NS_PER_S // 50)
-    left = engine.get_active_orders()
-    print("cancelled" if not left else "may still be open", order.id, order.status.value)
-    return 1 if left else 0
+    except ExecError as error:
+        print(f"cancel: {type(error).__name__}: {error}", file=sys.stderr)
+    until_ns = runtime.now_ns() + GRACE_NS
+    while engine.get_active_orders() and runtime.now_ns() < until_ns:
+        await runtime.sleep(NS_PER_S // 50)
+    return engine.get_active_orders()
 
 
 def main() -> int:
@@ -98,7 +112,7 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         address = live_address(VENUE)
-        failed = [finding for finding in address.examine() if finding.grade == "fail"]
+        failed = [finding for finding in address.examine({NAME: asked.market}) if finding.grade == "fail"]
         for finding in failed:
             print(f"{finding.check}: {finding.said}; {finding.fix}", file=sys.stderr)
         if failed:

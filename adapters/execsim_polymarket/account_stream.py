@@ -136,7 +136,7 @@ class AccountStream:
             self._asks.setdefault(action)
             self._more.set(None)
         elif isinstance(action, Note):
-            log.log(logging.WARNING if action.grave else logging.INFO, "polymarket: %s", action.what)
+            log.warning("polymarket: %s", action.what)
 
     def _count_opened(self) -> None:
         """Each connection begins with questions: tell of those after the first."""

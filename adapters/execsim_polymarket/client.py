@@ -47,8 +47,9 @@ from execsim_polymarket.calls import DEADLINE_NS, Calls
 from execsim_polymarket.domains import is_position_id
 from execsim_polymarket.draft import Draft, draft
 from execsim_polymarket.entry import kind_of, rest_is_cancelled
-from execsim_polymarket.errors import error_of, key_of, refusal
+from execsim_polymarket.errors import error_of, key_of
 from execsim_polymarket.fills import Market, fills_of
+from execsim_polymarket.heartbeat import keep_alive
 from execsim_polymarket.limits import TRAITS
 from execsim_polymarket.listing import Listed, condition_of, listed
 from execsim_polymarket.market_stream import MarketStream
@@ -61,8 +62,6 @@ from execsim_polymarket.wire.trading import (
     CANCEL_ANSWER,
     CANCEL_MARKET,
     CANCEL_ORDER,
-    ERROR_BODY,
-    HEARTBEAT,
     IDS,
     OPEN_ORDER,
     OPEN_ORDERS,
@@ -74,7 +73,6 @@ from execsim_polymarket.wire.trading import (
     CancelAnswer,
     CancelMarket,
     CancelOrder,
-    Heartbeat,
     OpenOrder,
     OrderAnswer,
     TradeRecord,
@@ -125,7 +123,7 @@ class PolymarketVenue:
         await self.calls.measure_skew()
         await self.login()
         for name, wanted in self._wanted.items():
-            await self._list(name, wanted)
+            await self.list_market(name, wanted)
         markets = {condition: item.market for condition, item in self.by_condition.items()}
         account = AccountStream(self, self._runtime, self._transport, markets, self._hear)
         self._account = account
@@ -137,8 +135,9 @@ class PolymarketVenue:
         except BaseException:
             await self.aclose()
             raise
+        self._spawn(self.calls.keep_time(), "clock")
         if self._heartbeat_ns:
-            self._spawn(self._live(), "heartbeat")
+            self._spawn(keep_alive(self.calls, self._runtime, self._heartbeat_ns), "heartbeat")
 
     async def login(self) -> None:
         """Create the API credentials, or derive those that exist. The transport keeps them."""
@@ -148,7 +147,8 @@ class PolymarketVenue:
             log.info("polymarket: the API key exists (%s): derived", error)
             await self.calls.ask(endpoints.DERIVE_KEY)
 
-    async def _list(self, name: str, wanted: str) -> None:
+    async def list_market(self, name: str, wanted: str) -> None:
+        """Read the terms of a market. Errors: ConfigError for one that is not listed or not understood; as `Calls.get`."""
         condition = await condition_of(self.calls, wanted)
         found = await self.calls.get(CLOB_MARKET, endpoints.GET_CLOB_MARKET, name=condition)
         item = listed(name, found, self._rules.get(name, {}), self._venue_id)
@@ -181,25 +181,6 @@ class PolymarketVenue:
         task = self._runtime.spawn(coro, f"{self._venue_id}.{name}", daemon=True)
         self._tasks = [each for each in self._tasks if not each.done] + [task]
         return task
-
-    async def _live(self) -> None:
-        """Heartbeats. A wrong id is answered with the right one, which is sent at once."""
-        beat = ""
-        while True:
-            try:
-                body = HEARTBEAT.to_bytes(Heartbeat(beat))
-                response = await self.calls.raw(endpoints.HEARTBEAT, body=body)
-                if response.status == 200:
-                    beat = HEARTBEAT.from_venue(response.body).heartbeat_id
-                else:
-                    right = ERROR_BODY.from_venue(response.body).heartbeat_id
-                    if response.status == 400 and right is not None and right != beat:
-                        beat = right
-                        continue
-                    raise refusal(response.status, response.headers, response.body)
-            except ExecError as error:
-                log.warning("polymarket: heartbeat: %s", error)
-            await self._runtime.sleep(self._heartbeat_ns)
 
     # ---------------------------------------------------------------- VenueAdapter
     @property

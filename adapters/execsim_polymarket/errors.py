@@ -24,7 +24,7 @@ from execsim.core.errors import (
     Reached,
     VenueError,
 )
-from execsim.core.units import NS_PER_S, decimal_of
+from execsim.core.units import NS_PER_MS, NS_PER_S, decimal_of
 from execsim_polymarket.wire.trading import ERROR_BODY, ErrorBody
 from execsim_polymarket.wire.values import VENUE
 
@@ -38,6 +38,8 @@ class Fate(StrEnum):
     """AuthenticationError: the credentials were refused"""
     LATER = "later"
     """RateLimitExceeded: not now; nothing happened, the same call may be made again after a while"""
+    RESTART = "restart"
+    """RateLimitExceeded: the matching engine comes back in a minute; nothing happened"""
     DOWN = "down"
     """NetworkError, reached no: nobody was there to take it; it may be sent again"""
     LOST = "lost"
@@ -66,7 +68,7 @@ _ANY: Final = ()
 ROWS: Final = (
     # by status alone
     _row("rate_limit", Fate.LATER, (429,), ""),
-    _row("engine_restart", Fate.DOWN, (425,), ""),
+    _row("engine_restart", Fate.RESTART, (425,), ""),
     _row("login_l1", Fate.LOGIN, (401,), "invalid l1 request headers"),
     _row("login", Fate.LOGIN, (401,), ""),
     # the order is known
@@ -119,6 +121,8 @@ ROWS: Final = (
 )
 """Looked through in order."""
 
+RESTART_NS: Final = 1_500 * NS_PER_MS
+"""How long nothing is ordered after a 425: the venue asks for 1 to 2 s (section 5.5). Cancels are asked for all the same."""
 _UNKNOWN: Final = Row("unknown", Fate.REFUSED, (), re.compile(""))
 _SAID_NO: Final = (400, 401, 403, 404)
 """Statuses a refusal may have whose text is not in the table, if it is an error in JSON: what lies between us and the venue
@@ -144,6 +148,8 @@ def error_of(status: int, text: str, retry_after_ns: int = 0) -> ExecError:
             return AuthenticationError(VENUE, code, text)
         case Fate.LATER:
             return RateLimitExceeded(VENUE, text, retry_after_ns)
+        case Fate.RESTART:
+            return RateLimitExceeded(VENUE, text, max(retry_after_ns, RESTART_NS))
         case Fate.DOWN:
             return NetworkError(VENUE, text, Reached.NO.value)
         case Fate.LOST:
@@ -168,7 +174,7 @@ def key_of(error: ExecError) -> str:
     if isinstance(error, VenueError):
         return classify(int(error.args[1]), str(error.args[2])).key if str(error.args[1]).isdecimal() else ""
     if isinstance(error, RateLimitExceeded):
-        return "rate_limit" if error.args[0] == VENUE else ""
+        return "rate_limit" if error.args[0] == VENUE else ""  # a 425, too: its row cannot be told any more
     return ""
 
 

@@ -76,8 +76,8 @@ def instrument(info: MarketInfo, overrides: Mapping[str, Any]) -> Instrument:
     """The trading rules of one market; `overrides` as in OVERRIDES.
 
     The fee, takers only: `fee_rate` for all dates if given, else the regimes of `fee_category` if given, else the rate the
-    recording has (extra["fee_rate"], the market's own when it was recorded), else the regimes of crypto, the category of
-    the up/down markets.
+    recording has (extra["fee_rate"] and "fee_exponent", the market's own when it was recorded), else the regimes of
+    crypto, the category of the up/down markets.
     Errors: ConfigError for an unknown override or category; ValidationError for a number off the grid.
     """
     unknown = sorted(set(overrides) - set(OVERRIDES))
@@ -116,7 +116,7 @@ def _fees(info: MarketInfo, overrides: Mapping[str, Any]) -> FeeSchedule:
     if "fee_rate" in overrides:
         return BinaryFee(_share_of_one("fee_rate", overrides), rebate_share=share)
     if "fee_category" not in overrides and "fee_rate" in info.extra:
-        return BinaryFee(Decimal(info.extra["fee_rate"]), rebate_share=share)
+        return BinaryFee(Decimal(info.extra["fee_rate"]), info.extra.get("fee_exponent", 1), rebate_share=share)
     dated = schedule(category)
     if given is None:
         return dated

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any, Final
 
 from execsim.core.errors import ConfigError, InvalidResponse
@@ -56,7 +55,8 @@ class Listed:
 
 
 def listed(name: str, found: ClobMarket, rules: Mapping[str, Any], venue: str = VENUE_ID) -> Listed:
-    """`rules`: overrides as in `instruments.OVERRIDES`. Errors: ConfigError for a market that is not binary."""
+    """`rules`: overrides as in `instruments.OVERRIDES`. Errors: ConfigError for a market that is not binary, or whose fee
+    is not understood."""
     if len(found.tokens) != 2:
         raise ConfigError(
             f"market {found.condition_id} has {len(found.tokens)} tokens", "only YES/NO markets trade here"
@@ -79,12 +79,26 @@ def listed(name: str, found: ClobMarket, rules: Mapping[str, Any], venue: str = 
         notional_min=NOTIONAL_MIN,
         yes_token=yes.token_id,
         no_token=no.token_id,
-        extra={"fee_rate": plain(Decimal(0) if found.fee is None else found.fee.rate), "neg_risk": found.neg_risk},
+        extra={**_fee_of(found, rules), "neg_risk": found.neg_risk},
     )
     made = replace(instrument(info, rules), venue=venue)
     market = Market(made, yes.token_id, no.token_id)
     terms = Terms(made.grid.price_i(found.tick_size), found.neg_risk)
     return Listed(name, found.condition_id, market, terms, size_min, found.neg_risk)
+
+
+def _fee_of(found: ClobMarket, rules: Mapping[str, Any]) -> dict[str, Any]:
+    """What `instruments.instrument` is told of the fee. Errors: ConfigError for a formula that is not known here."""
+    fee = found.fee
+    if fee is None:
+        return {"fee_rate": "0"}
+    if "fee_rate" not in rules and (not fee.taker_only or fee.exponent < 0 or fee.rate < 0):
+        what = f"rate {plain(fee.rate)}, exponent {fee.exponent}, {'takers' if fee.taker_only else 'makers too'}"
+        raise ConfigError(
+            f"market {found.condition_id}: its fee is not understood ({what})",
+            "fees would be booked wrong; give fee_rate among its rules to trade it all the same",
+        )
+    return {"fee_rate": plain(fee.rate), "fee_exponent": fee.exponent}
 
 
 async def condition_of(calls: Calls, wanted: str) -> str:

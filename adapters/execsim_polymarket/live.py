@@ -15,7 +15,8 @@ from execsim.ports import Credentials, Finding, Request, Runtime, Transport, Ven
 from execsim_polymarket import endpoints
 from execsim_polymarket.auth import ApiKey
 from execsim_polymarket.client import PolymarketVenue
-from execsim_polymarket.domains import exchange
+from execsim_polymarket.domains import exchange, exchange_for
+from execsim_polymarket.errors import refusal
 from execsim_polymarket.instruments import LOT
 from execsim_polymarket.link import Send
 from execsim_polymarket.orders import SignatureType
@@ -42,7 +43,9 @@ def secure(credentials: Credentials, transport: Transport) -> tuple[Mapping[str,
     if not beat.isdecimal():
         raise ConfigError(f"EXECSIM_POLYMARKET_HEARTBEAT_MS = {beat[:20]!r}", "milliseconds, e.g. 5000; 0: none")
     known = {"identity": Identity.of(account).plain(), "heartbeat_ms": int(beat)}
-    return known, SigningTransport(transport, account, api_key_of(credentials, account.key.address))
+    return known, SigningTransport(
+        transport, account, api_key_of(credentials, account.key.address), credentials.learned
+    )
 
 
 async def clock(transport: Transport) -> tuple[int, int]:
@@ -54,7 +57,7 @@ async def clock(transport: Transport) -> tuple[int, int]:
 
 
 async def examine(known: Mapping[str, Any], transport: Transport, runtime: Runtime, local: bool) -> list[Finding]:
-    """`LiveDoor.examine`."""
+    """`LiveDoor.examine`. With `markets` (the engine's name -> the venue's) the allowances are judged by what these need."""
     return await Preflight(known, transport, runtime, local).run()
 
 
@@ -68,6 +71,7 @@ class Preflight:
         self._venue = PolymarketVenue(VenueConfig(VenueId(VENUE), extra=known), transport, runtime)
         self._calls = self._venue.calls
         self._identity = self._venue.identity
+        self._markets: Mapping[str, str] = known.get("markets", {})
         self._found: list[Finding] = []
 
     async def run(self) -> list[Finding]:
@@ -81,6 +85,8 @@ class Preflight:
         await self._try("geoblock", self._geoblock(), "see polymarket.com/api/geoblock")
         if await self._try("login", self._login(), "wrong key, or the API key belongs to another wallet"):
             await self._try("account", self._closed_only(), "")
+            if self._markets:
+                await self._try("markets", self._listed(), "name its condition id (0x...)")
             await self._try("balance", self._balance(), "")
             await self._try("open orders", self._open_orders(), "")
             await self._try("limits", self._limits(), "")
@@ -129,9 +135,8 @@ class Preflight:
             return self._ok("geoblock", "not asked: the host is this machine")
         response = await self._transport.request(Request("GET", GEOBLOCK_URL))
         if response.status != 200:
-            return self._add(
-                Finding("geoblock", "warn", f"HTTP {response.status}", "look at polymarket.com/api/geoblock")
-            )
+            what = f"HTTP {response.status}: nobody knows whether orders are taken from here"
+            return self._add(Finding("geoblock", "fail", what, "look at polymarket.com/api/geoblock, then try again"))
         found = GEOBLOCK.from_venue(response.body)
         where = f"{found.country} {found.region}".strip()
         if found.blocked:
@@ -149,6 +154,11 @@ class Preflight:
             return self._add(Finding("account", "fail", "closed-only mode", "it may close positions, not open any"))
         return self._ok("account", "may open positions")
 
+    async def _listed(self) -> None:
+        for name, wanted in self._markets.items():
+            await self._venue.list_market(name, wanted)
+        self._ok("markets", ", ".join(f"{item.name} is {item.condition}" for item in self._venue.by_name.values()))
+
     async def _balance(self) -> None:
         query: dict[str, str | int] = {"asset_type": "COLLATERAL", "signature_type": int(self._identity.kind)}
         found = await self._calls.get(BALANCE, endpoints.GET_BALANCE, query=query)
@@ -157,18 +167,28 @@ class Preflight:
             self._ok("balance", said)
         else:
             self._add(Finding("balance", "warn", said, "deposit, or check the funder and the signature type"))
-        granted = {address.lower(): units for address, units in found.allowances.items()}
-        wanted = {
-            "standard": exchange(self._identity.chain_id),
-            "neg-risk": exchange(self._identity.chain_id, neg_risk=True),
+        self._allowances({address.lower(): units for address, units in found.allowances.items()})
+
+    def _allowances(self, granted: Mapping[str, int]) -> None:
+        """What may be taken by the exchanges that the markets settle on; by all, where no market is known."""
+        chain = self._identity.chain_id
+        names = {
+            exchange(chain).contract: "standard",
+            exchange(chain, neg_risk=True).contract: "neg-risk",
+            exchange(chain, v3=True).contract: "V3",
         }
-        missing = [name for name, one in wanted.items() if not granted.get(one.contract.lower())]
-        if missing:
-            what = f"the {' and '.join(missing)} exchange may not take pUSD"
-            grade: Grade = "fail" if len(missing) == len(wanted) else "warn"
-            self._add(Finding("allowances", grade, what, "approve it on polymarket.com, then run doctor again"))
-        else:
-            self._ok("allowances", "both exchanges may take pUSD")
+        needed = {
+            exchange_for(int(item.market.yes_token), neg_risk=item.neg_risk, chain_id=chain).contract
+            for item in self._venue.by_name.values()
+        }
+        wanted = [contract for contract in names if contract in needed or not needed]
+        missing = [names[contract] for contract in wanted if not granted.get(contract.lower())]
+        if not missing:
+            return self._ok("allowances", f"{' and '.join(names[contract] for contract in wanted)} may take pUSD")
+        grade: Grade = "fail" if needed or len(missing) == len(wanted) else "warn"
+        what = f"the {' and '.join(missing)} exchange may not take pUSD"
+        fix = "approve it on polymarket.com, then run doctor again"
+        return self._add(Finding("allowances", grade, what, fix))
 
     async def _open_orders(self) -> None:
         count = len(await self._venue.open_rows())
@@ -179,6 +199,8 @@ class Preflight:
 
     async def _limits(self) -> None:
         response = await self._calls.raw(endpoints.GET_ORDERS)
+        if response.status != 200:
+            raise refusal(response.status, response.headers, response.body)
         headers = {name.lower(): value for name, value in response.headers.items()}
         tier, left = headers.get("poly-ratelimit-tier", ""), headers.get("poly-ratelimit-remaining", "")
         self._ok(

@@ -98,7 +98,6 @@ class Note:
     """Something to log: a message nobody could read, an order of the account that is not ours."""
 
     what: str
-    grave: bool = False
     """an own order may have traded, and nobody can say how much"""
 
 
@@ -390,7 +389,7 @@ class UserSession:
             self.unread[trade.id] = str(error)
             for order in by_id.values():
                 self._wait(order, now_ns)
-            return [Note(str(error), grave=True)]
+            return [Note(str(error))]
         self.unread.pop(trade.id, None)
         for fill in fills:
             before = self._fills.get(fill.id)

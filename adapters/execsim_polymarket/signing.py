@@ -16,7 +16,7 @@ needs no key: it is the hash of the order (`Identity.draft`).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -112,10 +112,15 @@ def api_key_of(credentials: Credentials, address: str) -> ApiKey | None:
 
 
 class SigningTransport:
-    """`ports.Transport` over another one. `neg_risk` of each token is learned from the metadata that passes through here."""
+    """`ports.Transport` over another one. `neg_risk` of each token is learned from the metadata that passes through here.
+    `learned` is told the secrets a login brings (`Credentials.learned`)."""
 
-    def __init__(self, inner: Transport, account: Account, key: ApiKey | None = None) -> None:
+    def __init__(
+        self, inner: Transport, account: Account, key: ApiKey | None = None,
+        learned: Callable[[Sequence[str]], None] = lambda secrets: None,
+    ) -> None:  # fmt: skip
         self._inner = inner
+        self._learned = learned
         self._account = account
         self._key = key
         self._neg_risk: dict[int, bool] = {}
@@ -164,6 +169,7 @@ class SigningTransport:
             return response
         try:
             found = CREDENTIALS.from_venue(response.body)
+            self._learned((found.key, found.secret, found.passphrase))
             self._key = ApiKey(self._account.key.address, found.key, found.secret, found.passphrase)
         except (InvalidResponse, ValidationError):
             # the answer may hold secrets: nothing of it is repeated

@@ -28,7 +28,7 @@ def go_live(scenario: model.Scenario, folder: Path, consented: bool, quiet: bool
     address = live_address(venue)
     if not quiet:
         say(f"live at {address.rest} for {address.account}, from {', '.join(address.used)}")
-    findings = address.examine()
+    findings = address.examine({market.id: market.market for market in scenario.markets})
     failed = [finding for finding in findings if finding.grade == "fail"]
     for finding in findings:
         if (finding.grade != "ok" and not quiet) or finding.grade == "fail":

@@ -33,7 +33,12 @@ MetricsEvery = Annotated[
     typer.Option("--metrics-every", metavar="SECONDS", min=0.001, help="Run time between two looks at the metrics"),
 ]
 LogLevel = Annotated[
-    str, typer.Option("--log-level", metavar="LEVEL", help="Log from here: debug, info, warning, error, critical")
+    str | None,
+    typer.Option(
+        "--log-level",
+        metavar="LEVEL",
+        help="Log from here: debug, info, warning, error, critical; default: error, with --live and --paper warning",
+    ),
 ]
 LogFormat = Annotated[str, typer.Option("--log-format", metavar="text|json", help="A line of the log on stderr")]
 

@@ -72,7 +72,7 @@ def command(
     metrics_ws: MetricsWs = None,
     metrics_file: MetricsFile = None,
     metrics_every: MetricsEvery = None,
-    log_level: LogLevel = "error",
+    log_level: LogLevel = None,
     log_format: LogFormat = "text",
 ) -> None:
     """Replay a recorded (or synthetic) market through the engine in virtual time, or trade in wall time (--native, --paper,
@@ -94,6 +94,8 @@ def command(
         raise ConfigError("--recover is for sessions in wall time", how)
     if yes_live and not live:
         raise ConfigError("--yes-live is the consent to --live", "add --live, or leave it out")
+    # what a venue's adapter notes is all that tells of a message nobody could read, or of orders of another program
+    log_level = log_level or ("warning" if live or paper else "error")
     with logging_as(log_level, log_format), watched(metrics_port, metrics_ws, metrics_file, metrics_every) as watch:
         if in_wall_time:
             where: Callable[[], Door] = partial(go_live, checked, path.parent, yes_live, quiet)

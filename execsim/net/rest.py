@@ -28,7 +28,8 @@ KEPT_HEADERS: Final = ("content-type", "date", "retry-after")
 business, and a recorded session holds them all."""
 KEPT_PREFIX: Final = "poly-ratelimit-"
 
-_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError)
+_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Not LocalProtocolError: under HTTP/2 it also stands for a bad frame of the server's, after it has taken the request."""
 
 
 class RestClient:
@@ -90,6 +91,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def require_loopback(url: str, host: str, scheme: str) -> None:
+    """For a URL whose traffic is not encrypted. Errors: ConfigError for a host that is not this machine."""
+    if not is_loopback(host):
+        what = f"{url[:200]!r} is not encrypted: logins and orders could be read on their way"
+        raise ConfigError(what, f"use {scheme}://; without it only this machine (127.0.0.1) is reached")
+
+
 def _kept(name: str) -> bool:
     return name in KEPT_HEADERS or name.startswith(KEPT_PREFIX)
 
@@ -101,4 +109,6 @@ def _url(text: str) -> httpx.URL:
         raise ConfigError(f"{text[:200]!r} is no URL", str(error)) from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError(f"{text[:200]!r} is no URL of a server", "e.g. https://clob.polymarket.com")
+    if url.scheme == "http":
+        require_loopback(text, url.host, "https")
     return url

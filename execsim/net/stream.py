@@ -2,6 +2,7 @@
 `websockets`; pings that are text belong to the venue's protocol and are the adapter's to send.
 
     not connected: refused, no such name, no handshake in time     NetworkError / ExecTimeout, reached no
+    sent elsewhere (HTTP 3xx)                                      NetworkError, reached no: nobody goes there
     closed by the other side with 1000 or 1001                     the stream ends
     lost in any other way                                          NetworkError, reached unknown
 """
@@ -21,6 +22,13 @@ CLOSE_S: Final = 1.0
 PING_S: Final = 20.0
 FRAME_MAX: Final = 1 << 24
 """Bytes of one frame (16 MiB): the first dump of many books has room."""
+
+
+class _Straight(connect):
+    """Goes nowhere else: the first frame may hold a secret, and a redirect could name anybody's host."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class WebSocketStream:
@@ -76,7 +84,7 @@ class WebSocketStream:
     async def _connect(self) -> ClientConnection:
         no = Reached.NO.value
         try:
-            return await connect(
+            return await _Straight(
                 self._url, open_timeout=OPEN_S, close_timeout=CLOSE_S, ping_interval=PING_S, ping_timeout=PING_S,
                 max_size=FRAME_MAX, max_queue=256, proxy=True if self._proxied else None,
             )  # fmt: skip

@@ -12,13 +12,14 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from execsim.core.errors import ConfigError, NetworkError, Reached
-from execsim.net.rest import CONNECT_S, DEADLINE_S, RestClient, is_loopback
+from execsim.net.rest import CONNECT_S, DEADLINE_S, RestClient, is_loopback, require_loopback
 from execsim.net.stream import WebSocketStream
 from execsim.ports import Request, Response
 
 
 class WebTransport:
-    """`rest` and `ws` are base URLs; `ws` default: that of `rest` with its scheme changed. Errors: ConfigError."""
+    """`rest` and `ws` are base URLs; `ws` default: that of `rest` with its scheme changed. Unencrypted ones (http, ws) are
+    for this machine only. Errors: ConfigError."""
 
     def __init__(
         self, rest: str, ws: str = "", name: str = "", *, connect_s: float = CONNECT_S, deadline_s: float = DEADLINE_S
@@ -28,6 +29,8 @@ class WebTransport:
         parts = urlsplit(self._ws)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise ConfigError(f"{self._ws[:200]!r} is no URL of a WebSocket server", "it begins with ws:// or wss://")
+        if parts.scheme == "ws":
+            require_loopback(self._ws, parts.hostname, "wss")
         self._proxied = not is_loopback(parts.hostname)
         self.name = name or self._rest.name
         self._streams: list[WebSocketStream] = []

@@ -14,8 +14,11 @@ from typing import Any, Final, Literal, TextIO
 from execsim.core.errors import ConfigError
 from execsim.observe.masks import mask, masked
 
-QUIET: Final = ("numba", "httpx", "httpcore", "websockets", "asyncio", "urllib3", "matplotlib", "PIL")
-"""Libraries that only speak from WARNING up: at DEBUG numba alone writes thousands of lines."""
+QUIET: Final = (
+    "numba", "httpx", "httpcore", "hpack", "h2", "hyperframe", "websockets", "asyncio", "urllib3", "matplotlib", "PIL",
+)  # fmt: skip
+"""Libraries that only speak from WARNING up: at DEBUG numba alone writes thousands of lines, and hpack writes the headers
+of a request as compressed bytes, in which no secret is found to be masked and each can be read."""
 
 FORMATS: Final = ("text", "json")
 

@@ -62,9 +62,11 @@ from execsim.tape.schema import Importer, MarketInfo
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Secrets of a venue account. Never shown by repr."""
+    """Secrets of a venue account. Never shown by repr. `learned` is told those that the venue gives out at the login, so
+    that they can be masked like the others."""
 
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    learned: Callable[[Sequence[str]], None] = field(default=lambda secrets: None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

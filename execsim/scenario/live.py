@@ -15,6 +15,14 @@ from typing import Any, Final
 from execsim import plugins
 from execsim.core.errors import ConfigError
 from execsim.core.units import NS_PER_S
+from execsim.engine.policies import (
+    DailyLoss,
+    InventoryLimit,
+    MaxDrawdown,
+    MaxNotional,
+    MaxOutcomeLoss,
+    PositionLimit,
+)
 from execsim.net.web import WebTransport, is_loopback_url
 from execsim.observe import conceal
 from execsim.ports import Credentials, DeskClock, Finding, LiveDoor, Transport
@@ -24,6 +32,8 @@ from execsim.scenario.build import risk_engine
 
 SKEW_NS: Final = 30 * NS_PER_S
 """Farther than this from our clock the venue lives in a time of its own (a served recording): the run takes that over."""
+LIMITING: Final = (PositionLimit, InventoryLimit, MaxNotional, MaxOutcomeLoss, MaxDrawdown, DailyLoss)
+"""Policies that bound sizes or losses. The others (a kill switch, order rates, fresh data) bound neither."""
 PREFIX: Final = "EXECSIM_"
 LIVE: Final = "live"
 
@@ -59,14 +69,16 @@ class LiveAddress:
     def clock(self, scenario: model.Scenario) -> DeskClock:
         return clock_at(self.door, self.rest, self.ws)
 
-    def examine(self) -> list[Finding]:
-        """The preflight. Errors: ConfigError; what the venue cannot be asked for is a finding."""
+    def examine(self, markets: Mapping[str, str] | None = None) -> list[Finding]:
+        """The preflight; `markets`: those that will be traded, ours -> the venue's name. Errors: ConfigError; what the venue
+        cannot be asked for is a finding."""
         runtime = WallRuntime(0)
+        known = {**self.known, "markets": dict(markets or {})}
 
         async def look() -> list[Finding]:
             transport = SessionTransport(runtime, self.transport())
             try:
-                return await self.door.examine(self.known, transport, runtime, self.local)
+                return await self.door.examine(known, transport, runtime, self.local)
             finally:
                 await transport.aclose()
 
@@ -86,7 +98,7 @@ def live_address(venue: str, environment: Mapping[str, str] | None = None) -> Li
         if name is not None:
             values[credential] = environment[name].strip()
             used.append(name)
-    credentials = Credentials(values)
+    credentials = Credentials(values, conceal)
     conceal(credentials)
     rest, ws = hosts_of(venue, door, environment)
     known, _ = door.secure(credentials, _Nowhere())
@@ -122,11 +134,16 @@ def clock_at(door: LiveDoor, rest: str, ws: str) -> DeskClock:
 
 
 def require_limits(scenario: model.Scenario, folder: Path) -> None:
-    """Errors: ConfigError when the scenario has no risk policy: a live session without limits does not start."""
-    engine = risk_engine(scenario.risk, folder, [market.id for market in scenario.markets])
-    if not engine.policies:
+    """Errors: ConfigError when a market has no risk policy that limits what may be lost there (LIMITING): a live session
+    does not start then."""
+    markets = [market.id for market in scenario.markets]
+    policies = risk_engine(scenario.risk, folder, markets).policies
+    limiting = [policy for policy in policies if isinstance(policy, LIMITING)]
+    free = [market for market in markets if not any(policy.market_id in (None, market) for policy in limiting)]
+    if free:
         raise ConfigError(
-            "a live session needs risk limits", "add policies under [risk], e.g. PositionLimit and KillSwitch"
+            f"a live session needs risk limits, and nothing limits what may be lost in {', '.join(free)}",
+            f"add one of these under [risk]: {', '.join(kind.__name__ for kind in LIMITING)}",
         )
 
 

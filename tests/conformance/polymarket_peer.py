@@ -15,6 +15,10 @@ from websockets.asyncio.server import ServerConnection
 
 from execsim.ports import Request, Response
 
+STANDARD = "0xE111180000d2663C0091e4f400237545B87B996B"
+NEG_RISK = "0xe2222d279d744050d28e00520010520000310F59"
+V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
+
 
 class _Clock:
     """What the script asks of a runtime."""
@@ -29,6 +33,7 @@ class PeerVenue(ScriptedVenue):
     def __init__(self) -> None:
         super().__init__(_Clock())  # type: ignore[arg-type]  # only its clock is asked
         self.crossing = False
+        self.spenders = [STANDARD, NEG_RISK, V3]
         self.heard: list[dict[str, Any]] = []
         self.chats: list[ServerConnection] = []
 
@@ -47,8 +52,7 @@ class PeerVenue(ScriptedVenue):
         return {"closed_only": False}
 
     def on_get_balance_allowance(self, *asked: Any) -> Any:
-        spenders = ("0xE111180000d2663C0091e4f400237545B87B996B", "0xe2222d279d744050d28e00520010520000310F59")
-        return super().on_get_balance_allowance(*asked) | {"allowances": dict.fromkeys(spenders, "1000000000")}
+        return super().on_get_balance_allowance(*asked) | {"allowances": dict.fromkeys(self.spenders, "1000000000")}
 
     async def chat(self, socket: ServerConnection) -> None:
         assert socket.request is not None

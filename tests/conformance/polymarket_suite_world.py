@@ -51,8 +51,8 @@ class SuiteVenue(PolymarketVenue):
 
     suite: Mapping[str, Instrument]
 
-    async def _list(self, name: str, wanted: str) -> None:
-        await super()._list(name, wanted)
+    async def list_market(self, name: str, wanted: str) -> None:
+        await super().list_market(name, wanted)
         item = self.by_name[name]
         item.market = replace(item.market, instrument=self.suite[name])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from polymarket_news import CID, YES
 from polymarket_peer import live_venue
+from polymarket_script import Lost, said
 
 ROOT = Path(__file__).resolve().parents[2]
 GRACE_S = 60.0
@@ -38,7 +39,27 @@ def test_place_status_position_list_cancel(market: str) -> None:
         "position 0.000000",
         f"open at the venue ['{row['id']}']",
     ]
-    assert lines[5].startswith("cancelled")
+    assert lines[5].startswith("not open")
+
+
+def test_an_order_whose_answer_is_lost_may_still_be_open() -> None:
+    with live_venue() as (venue, environment):
+        venue.refuse["POST /order"] = [Lost(False)]
+        venue.refuse["DELETE /order"] = [Lost(False)] * 100
+        done = placed(environment, CID, "--price", "0.40", "--size", "6", "--yes-live")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("may still be open")
+    assert "NetworkError" in done.stderr
+
+
+def test_a_refused_order_is_not_open() -> None:
+    with live_venue() as (venue, environment):
+        venue.refuse["POST /order"] = [said(400, {"error": "not enough balance / allowance"})]
+        done = placed(environment, CID, "--price", "0.40", "--size", "6", "--yes-live")
+    assert done.returncode == 2
+    assert "not enough balance" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("not open")
+    assert not venue.orders
 
 
 def test_nothing_is_sent_without_consent() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from polymarket_news import CID
+from polymarket_news import CID, YES
 from polymarket_peer import PeerVenue, live_venue
 from polymarket_script import SECRET, said
 
 from execsim.cli import live as live_cli
-from execsim.observe.masks import reveal_all
+from execsim.observe.masks import mask, reveal_all
 
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 NAMES = ("EXECSIM_POLYMARKET_", "POLYMARKET_", "PK", "CLOB_")
@@ -100,6 +100,12 @@ def test_doctor_fails_by_name(venue: PeerVenue, execsim: Any, call: str, answer:
     assert [item["check"] for item in found["checks"] if item["grade"] == "fail"] == [check]
 
 
+def test_what_a_login_gives_out_is_masked_from_then_on(venue: PeerVenue, execsim: Any) -> None:
+    assert execsim("doctor", "polymarket").code == 0
+    said_by_a_library = "headers the-api-key c2VjcmV0LXNlY3JldA== the-passphrase"
+    assert mask(said_by_a_library) == "headers *** *** ***"
+
+
 def test_doctor_without_a_key(venue: PeerVenue, execsim: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POLYMARKET_PK")
     done = execsim("doctor", "polymarket")
@@ -125,6 +131,36 @@ def test_no_limits_no_session(venue: PeerVenue, scenario: Path, execsim: Any, tm
     done = execsim("run", scenario, "--live", "--yes-live", "--out", tmp_path / "out", "--set", "risk.policies=[]")
     assert done.code == 2
     assert "risk limits" in done.err[-1]
+    assert not venue.requests
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "{ type = 'KillSwitch', enabled = false }",
+        "{ type = 'StaleData', max_age_s = 5 }",
+        "{ type = 'OrderRate', max_orders = 5, per_s = 1 }",
+    ],
+)
+def test_a_policy_that_limits_nothing_is_no_limit(
+    venue: PeerVenue, scenario: Path, execsim: Any, tmp_path: Path, policy: str
+) -> None:
+    done = execsim("run", scenario, "--live", "--yes-live", "--set", f"risk.policies=[{policy}]")
+    assert done.code == 2
+    assert "nothing limits what may be lost in rain" in done.err[-1]
+    assert not venue.requests
+
+
+def test_the_limit_of_one_market_is_none_of_another(venue: PeerVenue, tmp_path: Path, execsim: Any) -> None:
+    two = SCENARIO.replace(
+        "[strategy]", f'[[markets]]\nid = "snow"\nvenue = "polymarket"\nmarket = "{CID}"\n[strategy]'
+    )
+    (tmp_path / "one.py").write_text(STRATEGY)
+    path = tmp_path / "two.toml"
+    path.write_text(two.replace("max_size = 100", 'max_size = 100, market_id = "rain"'))
+    done = execsim("run", path, "--live", "--yes-live")
+    assert done.code == 2
+    assert "may be lost in snow;" in done.err[-1]
     assert not venue.requests
 
 
@@ -169,6 +205,20 @@ def test_a_session_and_its_replay_without_a_key(
     replayed = json.loads(again.out[again.out.index("{") :])
     assert replayed["equal"]
     assert replayed["journal_sha256"] == summary["journal_sha256"]
+
+
+@pytest.mark.parametrize(("level", "told"), [((), True), (("--log-level", "error"), False)])
+def test_notes_to_be_watched_are_told_unless_asked_otherwise(
+    venue: PeerVenue, scenario: Path, execsim: Any, tmp_path: Path, level: tuple[str, ...], told: bool
+) -> None:
+    stranger = "0x" + "cc" * 32
+    venue.orders[stranger] = {
+        "id": stranger, "status": "LIVE", "owner": "", "maker_address": ADDRESS, "market": CID, "asset_id": YES,
+        "side": "BUY", "original_size": "5", "size_matched": "0", "price": "0.1", "outcome": "Yes", "expiration": "0",
+        "order_type": "GTC", "created_at": 1_790_000_000, "associate_trades": [],
+    }  # fmt: skip
+    done = execsim("run", scenario, "--live", "--yes-live", "--for", "1", "--out", tmp_path / "out", *level)
+    assert any(f"order {stranger} of the account was not placed here" in line for line in done.err) == told, done.err
 
 
 def test_the_journal_names_the_hash(venue: PeerVenue, scenario: Path, execsim: Any, tmp_path: Path) -> None:

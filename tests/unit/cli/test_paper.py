@@ -148,7 +148,8 @@ def test_paper_and_live_never_share_a_file(
 
     monkeypatch.setenv("POLYMARKET_PK", SECRET)
     out = tmp_path / "out"
-    options = {"paper": ["--paper"], "live": ["--live", "--yes-live", "--set", "risk.policies=[{type='KillSwitch'}]"]}
+    limits = "risk.policies=[{type='DailyLoss',max_loss_usd=5}]"
+    options = {"paper": ["--paper"], "live": ["--live", "--yes-live", "--set", limits]}
     assert execsim("run", scenario, *options[first], "--for", "1", "-q", "--out", out).code == 0
     held = (out / "journal.sqlite").read_bytes()
     done = execsim("run", scenario, *options[second], "--for", "1", "-q", "--recover", "--out", out)

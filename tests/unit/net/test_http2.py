@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 import trustme
 from hypercorn.asyncio import serve
@@ -20,6 +23,8 @@ from execsim.ports import Request
 
 GRACE_S = 20.0
 TOGETHER = 20
+DATA_BEFORE_HEADERS = b"\x00\x00\x05\x00\x01\x00\x00\x00\x01hello"
+"""A frame that no answer may begin with."""
 
 
 class App:
@@ -135,5 +140,40 @@ def test_a_server_nobody_vouches_for_is_not_spoken_to(tmp_path: Path) -> None:
                 await client.aclose()
         assert raised.value.reached is Reached.NO
         assert not app.sources
+
+    asyncio.run(asyncio.wait_for(main(), GRACE_S))
+
+
+def test_a_server_that_breaks_the_protocol_may_have_taken_the_request(tmp_path: Path) -> None:
+    taken: list[bytes] = []
+
+    async def take_and_break(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        connection.initiate_connection()
+        writer.write(connection.data_to_send())
+        while data := await reader.read(65_536):
+            for event in connection.receive_data(data):
+                if isinstance(event, h2.events.DataReceived):
+                    taken.append(bytes(event.data))
+                if isinstance(event, h2.events.StreamEnded):
+                    writer.write(connection.data_to_send() + DATA_BEFORE_HEADERS)
+            writer.write(connection.data_to_send())
+
+    async def main() -> None:
+        authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        context.set_alpn_protocols(["h2"])
+        trusted = ssl.create_default_context()
+        authority.configure_trust(trusted)
+        server = await asyncio.start_server(take_and_break, "127.0.0.1", 0, ssl=context)
+        client = RestClient(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", trusted=trusted)
+        try:
+            with pytest.raises(NetworkError) as raised:
+                await client.request(Request("POST", "/order", {}, b"an order"))
+        finally:
+            await client.aclose()
+            server.close()
+        assert b"".join(taken) == b"an order"
+        assert raised.value.reached is Reached.UNKNOWN
 
     asyncio.run(asyncio.wait_for(main(), GRACE_S))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import TypeVar
 
 import pytest
 from web_peer import WebPeer, serving
 from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as ws_serve
+from websockets.http11 import Request as WsRequest
+from websockets.http11 import Response as WsResponse
 
 from execsim.core.errors import ConfigError, ExecTimeout, NetworkError, Reached
+from execsim.net.stream import WebSocketStream
 from execsim.net.web import WebTransport, is_loopback_url
 from execsim.ports import Request, Response
 from execsim.runtime import SessionTransport, WallRuntime
@@ -168,6 +173,43 @@ def test_through_the_recorded_transport_in_a_wall_runtime() -> None:
 def test_a_bad_host(url: str) -> None:
     with pytest.raises(ConfigError, match="URL"):
         WebTransport(url)
+
+
+@pytest.mark.parametrize(
+    ("rest", "ws"),
+    [("http://clob.polymarket.com", ""), ("http://localhost.example", ""), ("https://127.0.0.1", "ws://192.0.2.1")],
+)
+def test_what_is_not_encrypted_stays_on_this_machine(rest: str, ws: str) -> None:
+    with pytest.raises(ConfigError, match="not encrypted"):
+        WebTransport(rest, ws)
+
+
+def test_a_stream_that_is_sent_elsewhere_does_not_go_there() -> None:
+    heard: list[str | bytes] = []
+
+    async def listen(socket: ServerConnection) -> None:
+        async for frame in socket:
+            heard.append(frame)
+
+    async def main() -> None:
+        async with ws_serve(listen, "127.0.0.1", 0) as other:
+            port = next(iter(other.sockets)).getsockname()[1]
+
+            def elsewhere(socket: ServerConnection, request: WsRequest) -> WsResponse:
+                answer = socket.respond(HTTPStatus.FOUND, "")
+                answer.headers["Location"] = f"ws://localhost:{port}/ws/user"
+                return answer
+
+            async with ws_serve(listen, "127.0.0.1", 0, process_request=elsewhere) as first:
+                port_first = next(iter(first.sockets)).getsockname()[1]
+                stream = WebSocketStream(f"ws://127.0.0.1:{port_first}/ws/user", "x", proxied=False)
+                with pytest.raises(NetworkError, match="HTTP 302") as raised:
+                    await stream.send(b'{"auth":{"secret":"S"}}')
+                assert raised.value.reached is Reached.NO
+                await stream.aclose()
+        assert heard == []
+
+    asyncio.run(asyncio.wait_for(main(), GRACE_S))
 
 
 def test_a_bad_socket_host() -> None:

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 
+import hpack
 import pytest
 
 from execsim.core.errors import ConfigError
@@ -74,6 +75,14 @@ def test_secrets_in_text_are_masked(text):
 def test_the_rest_of_the_line_survives():
     assert mask('{"secret": "a b", "size": 5}') == '{"secret": ***, "size": 5}'
     assert mask("order 7 placed at 0.52, size=5") == "order 7 placed at 0.52, size=5"
+
+
+def test_headers_are_not_in_the_log_as_compressed_bytes(capsys):
+    init_logging("DEBUG")
+    hpack.Encoder().encode([("poly_passphrase", "hunter2"), ("poly_api_key", "11111111-2222")])
+    for name in ("h2.connection", "hyperframe.frame"):
+        logging.getLogger(name).debug("a frame")
+    assert lines(capsys) == []
 
 
 def test_noisy_libraries_are_quiet_even_at_debug(capsys):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from execsim.core.errors import (
     VenueError,
 )
 from execsim.core.events import FillSettled, OrderAcked, OrderFilled, OrderGone, VenueEvent
+from execsim.core.fees import BinaryFee
 from execsim.core.instrument import Outcome
 from execsim.core.order import FillStatus, Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
 from execsim.core.units import NS_PER_S
@@ -207,7 +210,7 @@ def test_refusals_by_the_error_table() -> None:
         cases: list[tuple[Any, type[Exception], str]] = [
             (said(400, {"error": "not enough balance / allowance"}), VenueError, "not enough balance"),
             (said(429, {"error": "Too Many Requests"}, {"Retry-After": "3"}), RateLimitExceeded, "Too Many"),
-            (said(425, {"error": "restarting"}), NetworkError, "restarting"),
+            (said(425, {"error": "restarting"}), RateLimitExceeded, "restarting"),
             (said(500, {"error": "order timed out"}), ExecTimeout, "timed out"),
         ]
         for number, (response, kind, text) in enumerate(cases):
@@ -523,6 +526,41 @@ def test_a_wrong_heartbeat_is_followed_by_the_right_one() -> None:
     play(script, heartbeat_ms=5_000)
 
 
+def test_a_heartbeat_that_hangs_is_followed_by_another_in_time() -> None:
+    """The venue cancels everything 10 s after the last one."""
+    heard_ns: list[int] = []
+
+    async def script(w: World) -> None:
+        request, asked = w.server.request, [0]
+
+        async def hanging(r: Request) -> Response:
+            if r.path == "/v1/heartbeats":
+                asked[0] += 1
+                if asked[0] == 3:
+                    await w.runtime.pending("an answer that never comes")
+                heard_ns.append(w.runtime.now_ns())
+                await w.runtime.sleep(S)  # a slow answer moves none of the later times
+            return await request(r)
+
+        w.server.request = hanging  # type: ignore[method-assign]
+        await w.runtime.sleep(30 * S)
+
+    play(script, heartbeat_ms=5_000)
+    silent_ns = [later - before for before, later in pairwise(heard_ns)]
+    assert max(silent_ns) < 9 * S
+    assert silent_ns.count(5 * S) >= 3
+
+
+def test_a_heartbeat_that_fails_is_repeated_soon_but_not_without_pause() -> None:
+    async def script(w: World) -> None:
+        w.server.refuse["POST /v1/heartbeats"] = [said(500, {"error": "x"})] * 40
+        await w.runtime.sleep(10 * S)
+        beats = [r for r in w.server.requests if r.path == "/v1/heartbeats"]
+        assert 8 < len(beats) < 16
+
+    play(script, heartbeat_ms=5_000)
+
+
 def test_no_heartbeat_unless_asked_for() -> None:
     async def script(w: World) -> None:
         await w.runtime.sleep(60 * S)
@@ -537,6 +575,79 @@ def test_a_clock_that_is_off_is_allowed_for() -> None:
     world.runtime.run(main=world.venue.start())
     login = next(r for r in world.server.requests if r.path == "/auth/api-key")
     assert int(login.headers["POLY_TIMESTAMP"]) == START_NS // S + 100
+
+
+def test_the_fee_of_a_market_has_its_own_exponent() -> None:
+    """As announced in 2026-03 for some categories: 0.25 x (p(1-p))^2 a share."""
+    world = World()
+    world.server.market["fd"] = {"r": 0.25, "e": 2, "to": True}
+    world.runtime.run(main=world.venue.start())
+    assert world.venue.instruments()["rain"].fees == BinaryFee(Decimal("0.25"), 2, rebate_share=Decimal("0.20"))
+
+
+@pytest.mark.parametrize("terms", [{"r": 0.07, "e": 1, "to": False}, {"r": 0.07, "e": -1, "to": True}])
+def test_a_fee_that_is_not_understood_is_not_traded(terms: dict[str, Any]) -> None:
+    world = World()
+    world.server.market["fd"] = terms
+    with pytest.raises(ConfigError, match="its fee is not understood"):
+        world.runtime.run(main=world.venue.start())
+
+
+def test_a_fee_that_is_not_understood_may_be_given() -> None:
+    world = World(rules={"rain": {"fee_rate": "0.1"}})
+    world.server.market["fd"] = {"r": 0.07, "e": 1, "to": False}
+    world.runtime.run(main=world.venue.start())
+    assert world.venue.instruments()["rain"].fees == BinaryFee(Decimal("0.1"), rebate_share=Decimal("0.20"))
+
+
+def strict_about_time(w: World) -> None:
+    """The venue refuses logins that are more than 10 s off its clock."""
+    answer = w.server.answer
+
+    def checked(r: Request) -> Response:
+        stamp = r.headers.get("POLY_TIMESTAMP")
+        if stamp is not None and abs(int(stamp) - w.server.on_get_time()) > 10:
+            return said(401, {"error": "Unauthorized/Invalid api key"})
+        return answer(r)
+
+    w.server.answer = checked  # type: ignore[method-assign]
+
+
+def step_clock(w: World, seconds: int) -> None:
+    w.server.on_get_time = lambda *_: w.runtime.now_ns() // S + seconds  # type: ignore[method-assign]
+
+
+def test_a_clock_that_steps_costs_one_refused_login() -> None:
+    async def script(w: World) -> None:
+        strict_about_time(w)
+        step_clock(w, 45)
+        ack = await w.venue.place_order(w.order())
+        assert ack.venue_order_id in w.server.orders
+        assert await w.venue.get_open_orders()
+        paths = [f"{r.method} {r.path.partition('?')[0]}" for r in w.server.requests[-4:]]
+        assert paths == ["POST /order", "GET /time", "POST /order", "GET /data/orders"]
+
+    play(script)
+
+
+def test_a_login_that_is_refused_for_another_reason_is_not_repeated() -> None:
+    async def script(w: World) -> None:
+        w.server.refuse["POST /order"] = [said(401, {"error": "Unauthorized/Invalid api key"})] * 2
+        with pytest.raises(AuthenticationError):
+            await w.venue.place_order(w.order())
+        assert len([r for r in w.server.requests if r.path == "/order"]) == 1
+
+    play(script)
+
+
+def test_a_clock_that_moves_is_noticed_without_a_refusal() -> None:
+    async def script(w: World) -> None:
+        step_clock(w, -45)
+        await w.runtime.sleep(61 * S)
+        await w.venue.place_order(w.order())
+        assert int(w.server.requests[-1].headers["POLY_TIMESTAMP"]) == w.runtime.now_ns() // S - 45
+
+    play(script)
 
 
 @pytest.mark.parametrize(

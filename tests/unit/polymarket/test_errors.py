@@ -58,7 +58,7 @@ SHEET = [
     (401, "Invalid L1 Request headers", "login_l1", AuthenticationError),
     (404, "No orderbook exists for the requested token id", "unknown_market", VenueError),
     (404, "market not found", "unknown_market", VenueError),
-    (425, "", "engine_restart", NetworkError),
+    (425, "", "engine_restart", RateLimitExceeded),
     (429, "Too Many Requests", "rate_limit", RateLimitExceeded),
     (500, "order timed out", "timed_out", ExecTimeout),
     (500, "there are no matching orders", "ioc_no_match", VenueError),
@@ -108,8 +108,15 @@ def test_a_text_has_its_error(status: int, text: str, key: str, kind: type[ExecE
     assert error.retryable is (kind in (NetworkError, ExecTimeout, RateLimitExceeded))
     assert text in str(error)
     assert type(error)(*error.args).args == error.args
-    if isinstance(error, VenueError | RateLimitExceeded):
+    if isinstance(error, VenueError) or key == "rate_limit":
         assert key_of(error) == key
+
+
+@pytest.mark.parametrize(("headers", "ns"), [({}, 1_500_000_000), ({"Retry-After": "4"}, 4 * 10**9)])
+def test_a_restarting_engine_is_left_alone_for_a_while(headers: dict[str, str], ns: int) -> None:
+    error = refusal(425, headers, b'{"error":"restarting"}')
+    assert isinstance(error, RateLimitExceeded)
+    assert error.retry_after_ns == ns
 
 
 def test_every_row_has_a_text() -> None:
