@@ -98,7 +98,6 @@ class Note:
     """Something to log: a message nobody could read, an order of the account that is not ours."""
 
     what: str
-    """an own order may have traded, and nobody can say how much"""
 
 
 @dataclass(frozen=True, slots=True)

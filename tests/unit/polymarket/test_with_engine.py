@@ -62,9 +62,9 @@ def test_a_channel_that_answers_pings_and_says_nothing_hides_no_fill() -> None:
         d.fill(order, "10", "t1", quiet=True)
         await d.runtime.sleep(60 * S)
         assert (order.status, order.filled_lots) == (OrderStatus.FILLED, 10 * SHARE)
-        asked = len(d.server.requests)
+        asked = d.asked("/data/")
         await d.runtime.sleep(3_600 * S)  # nothing is open any more: nothing is asked
-        assert len(d.server.requests) == asked
+        assert d.asked("/data/") == asked
 
     trade_with(script)
 
@@ -107,9 +107,9 @@ def test_a_fak_whose_end_nobody_tells_is_asked_about_until_it_ends(quote: bool, 
         d.row(order)["status"] = "MATCHED"
         await d.runtime.sleep(30 * S)
         assert (order.status, order.filled_lots) == (OrderStatus.CANCELLED, 4 * SHARE)
-        asked = len(d.server.requests)
+        asked = d.asked("/data/")
         await d.runtime.sleep(600 * S)
-        assert len(d.server.requests) == asked
+        assert d.asked("/data/") == asked
 
     trade_with(script)
 
