@@ -100,6 +100,8 @@ class Blotter:
         """told of an order whose ack came after the answer to its cancel: it is still to be cancelled"""
         self.on_doubt: Callable[[Entry], None] = lambda entry: None
         """told of an order that a venue calls filled and that by our count is not: somebody must ask"""
+        self.on_unbooked: Callable[[Entry, Fill], None] = lambda entry, fill: None
+        """told of a fill that cannot be booked"""
         self.on_late_fill: Callable[[Entry, Fill], None] = lambda entry, fill: None
         """told of a fill of an order that had ended"""
         self.on_profit: Callable[[], None] = lambda: None
@@ -255,6 +257,15 @@ class Blotter:
     def throttled(self, entry: Entry) -> None:
         self._metrics.add(RATE_LIMIT_HITS, entry.labels)
 
+    def heard(self, entry: Entry, fill: Fill, done: bool) -> None:
+        """Book a fill the venue tells of. One that cannot be (more than the order had left) is written down and told to
+        `on_unbooked`: the venue's position is not ours any more."""
+        try:
+            self.filled(entry, fill, done)
+        except InvalidOrderState as error:
+            self.impossible(entry, E.DONE if done else E.FILL, error.message)
+            self.on_unbooked(entry, fill)
+
     def filled(self, entry: Entry, fill: Fill, done: bool) -> bool:
         """Book a fill once; False when it was known. Errors: InvalidOrderState (nothing booked)."""
         order = entry.order
@@ -378,7 +389,7 @@ class Blotter:
     def recovered(self, entry: Entry, fills: Sequence[Fill]) -> None:
         """Fills the venue named when it was asked: those we have not heard of are booked."""
         for fill in fills:
-            self.guard(entry, E.FILL, lambda fill=fill: self.filled(entry, fill, False))  # type: ignore[misc]
+            self.heard(entry, fill, False)
 
     def reported(self, entry: Entry, report: OrderReport) -> None:
         """The venue's answer to a question about one order, its fills booked already: end UNKNOWN where the answer does."""

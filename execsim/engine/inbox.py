@@ -79,8 +79,7 @@ class Inbox:
             return
         entry = self._entry(venue, fill.order_id, f"fill {fill.id}")
         if entry is not None:
-            kind = E.DONE if event.done else E.FILL
-            self._blotter.guard(entry, kind, lambda: self._blotter.filled(entry, fill, event.done))
+            self._blotter.heard(entry, fill, event.done)
 
     def _gone(self, venue: str, event: OrderGone) -> None:
         entry = self._entry(venue, event.order_id, "the end")

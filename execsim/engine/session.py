@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from execsim.core.errors import (
     ConfigError,
@@ -44,7 +45,7 @@ from execsim.engine.portfolio import Portfolio
 from execsim.engine.reconcile import Action
 from execsim.engine.recover import ReconcileConfig, Reconciler
 from execsim.engine.restore import recover, restore
-from execsim.engine.risk import RiskEngine
+from execsim.engine.risk import RiskAction, RiskEngine
 from execsim.engine.route import Route, RouteConfig
 from execsim.engine.streams import UpdateStream
 from execsim.engine.throttle import RateLimiterConfig
@@ -64,6 +65,9 @@ from execsim.ports import (
     SigningWatch,
     VenueAdapter,
 )
+
+UNBOOKED: Final = "unbooked fill"
+"""What stands for a risk policy in a halt after a fill that cannot be booked"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class ExecutionEngine:
         self.blotter.on_alive = self._cancels.found
         self.inquiry.unwanted = self._cancels.insist
         self.blotter.on_late_fill = self._amends.late_fill
+        self.blotter.on_unbooked = self._unbooked
         self.blotter.on_profit = self.guard.look
         self.guard.cancel = self._cancel_open
         self.view.health, self.view.resolved = self.healthy, self.blotter.resolved
@@ -379,6 +384,12 @@ class ExecutionEngine:
 
     def _lots_max(self, market: str) -> int:
         return NOTIONAL_MAX if self._validator is None else self._validator.lots_max(market)
+
+    def _unbooked(self, entry: Entry, fill: Fill) -> None:
+        """The venue says that more was traded than we can have: until somebody has looked, nothing is placed there."""
+        order = entry.order
+        what = f"fill {fill.id} of order {order.id} cannot be booked: position and money are not what the venue has"
+        self.halts.impose(RiskAction.HALT, UNBOOKED, order.instrument.market, what)
 
     def _cancel_open(self, market: str | None) -> None:
         for order in self.get_active_orders(market):

@@ -200,9 +200,20 @@ def test_what_a_venue_cannot_mean_changes_nothing(rig):
     assert (order.status, order.filled_lots) == (S.FILLED, 10_000_000)
     assert rig.engine.get_position("rain").net_lots == 10_000_000
     assert rig.engine.blotter.invalid_responses == 1
-    assert rig.journal.kinds[-1] == "invalid"
+    assert rig.journal.kinds[-2:] == ["invalid", "halt"]
     assert "state filled" in rig.updates[-1].error.message or "left" in rig.updates[-1].error.message
     assert extra.id not in [fill.id for fill in rig.engine.order_tracker.get_fills(order.id)]
+
+
+def test_a_fill_that_cannot_be_booked_stops_trading_there(rig):
+    """What the venue has is not what we have: nothing new, until somebody has looked."""
+    order = rig.working()
+    rig.venue.fill(order.id, 10_400_000)  # 10 were asked for
+    assert (order.status, order.filled_lots) == (S.WORKING, 0)
+    with pytest.raises(RiskRejected, match="cannot be booked: position and money"):
+        rig.engine.begin(rig.order())
+    rig.engine.resume("compared with the venue")
+    assert rig.working().status is S.WORKING
 
 
 def test_an_ack_for_an_order_not_sent_changes_nothing(rig):
