@@ -329,11 +329,10 @@ class PolymarketVenue:
             self.refresh_soon(self.by_name[order.market])
         if error.reached is Reached.NO and self._listening().news.is_placed(order.id):
             error = InvalidResponse(VENUE, "placed", f"{error.message}; yet the user channel says that it was placed")
-        if error.reached is Reached.YES:
-            self._listening().refused(name)
         if error.reached is Reached.UNKNOWN:
             self._listening().news.lost(order.id)
         else:
+            self._listening().refused(name)
             self._listening().news.answered(order.id)
         raise error
 

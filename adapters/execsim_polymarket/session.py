@@ -159,8 +159,11 @@ class UserSession:
 
     def track(self, ticket: Ticket, fills: Iterable[Fill] = ()) -> None:
         """Know an order, before it is sent; `fills`: all that are booked of it, failed ones included, when it comes from a
-        journal: later news of them is of their settlement alone. No effect for one that is known."""
-        if ticket.venue_order_id in self._orders:
+        journal: later news of them is of their settlement alone. One that is known is sent again."""
+        known = self._orders.get(ticket.venue_order_id)
+        if known is not None:
+            if known.refused:
+                self._revive(known)
             return
         order = self._orders[ticket.venue_order_id] = _Order(ticket)
         for fill in fills:
@@ -193,7 +196,7 @@ class UserSession:
         return []
 
     def refused(self, venue_order_id: str) -> None:
-        """The venue refused the order: news of it are late at best."""
+        """The venue refused the order, or it did not get there: news of it are late at best."""
         if venue_order_id in self._orders:
             self._orders[venue_order_id].refused = True
             self._end(self._orders[venue_order_id])
@@ -306,8 +309,7 @@ class UserSession:
             return [Note(f"order {venue_order_id} of the account was not placed here")]
         self._compare(order, row.size_matched, row.order_type, row.side, now_ns)
         if order.refused and order.ended and row.state == "LIVE":
-            order.ended = order.acked = order.refused = False  # it was taken for refused, and it lives
-            self._ended.pop(venue_order_id, None)
+            self._revive(order)
         actions = self._ack(order, now_ns)
         if row.state.startswith("CANCEL") or row.state == "INVALID":
             actions += self._gone(order, row.state, now_ns)
@@ -456,6 +458,11 @@ class UserSession:
             name, _ = self._ended.popitem(last=False)
             del self._orders[name]
             self._behind.pop(name, None)
+
+    def _revive(self, order: _Order) -> None:
+        """It was taken for refused, and it lives, or is sent again."""
+        order.ended = order.acked = order.refused = False
+        self._ended.pop(order.ticket.venue_order_id, None)
 
     def _settle(self, fill: Fill) -> None:
         if SETTLING[self._fills[fill.id]]:

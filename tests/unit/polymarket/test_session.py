@@ -324,6 +324,16 @@ def test_an_order_taken_for_refused_that_is_listed_lives() -> None:
     assert events(session.told_order(vid(1), row(1), START_NS)) == []
 
 
+def test_an_order_that_did_not_get_there_is_not_open_until_it_is_sent_again() -> None:
+    session = opened(ticket(1), acked=False)
+    session.refused(vid(1))
+    assert session.open_count == 0
+    session.track(ticket(1))
+    assert session.open_count == 1
+    session.answered(vid(1), START_NS)
+    assert events(say(session, order(1, "CANCELLATION", status="CANCELED", size_matched=""))) != []
+
+
 def test_all_open_orders_at_once() -> None:
     session = opened(ticket(1), ticket(2), ticket(3))
     session.track(ticket(4))  # not answered yet: it may not have arrived
