@@ -94,7 +94,7 @@ def test_the_worked_example(host: str) -> None:
     done = ran(host, sys.executable, "scenarios/place_order.py", SLUG, "--price", "0.02", "--size", "6", "--yes-live")
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
-        "balances", "placed", "status", "position", "open", "cancelled",
+        "balances", "placed", "status", "position", "open", "not",
     ]  # fmt: skip
 
 

@@ -89,6 +89,7 @@ def test_ctrl_c_ends_it_clean(environment: dict[str, str], tmp_path: Path) -> No
     assert (summary["ended"], summary["left"]) == ("interrupted", [])
 
 
+@pytest.mark.soak  # 15 s; tests/unit/cli/test_paper.py takes one up in memory
 def test_a_killed_session_is_taken_up_again(environment: dict[str, str], tmp_path: Path) -> None:
     process = subprocess.Popen([*RUN, "-q", "--out", str(tmp_path)], env=environment, cwd=ROOT)
     wait_for_orders(tmp_path)
