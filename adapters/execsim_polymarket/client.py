@@ -54,7 +54,7 @@ from execsim_polymarket.limits import TRAITS
 from execsim_polymarket.listing import Listed, condition_of, listed
 from execsim_polymarket.market_stream import MarketStream
 from execsim_polymarket.reports import ALIVE, final_lots, is_spent, is_whole, own_of, report_of
-from execsim_polymarket.session import Ticket
+from execsim_polymarket.session import ENDED_MAX, Ticket
 from execsim_polymarket.signing import Identity
 from execsim_polymarket.wire.markets import CLOB_MARKET
 from execsim_polymarket.wire.trading import (
@@ -83,6 +83,8 @@ log = logging.getLogger("execsim.polymarket")
 
 IDS_MAX: Final = 1_000
 """Order ids of one DELETE /orders."""
+NAMES_MAX: Final = 2 * ENDED_MAX
+"""Names of own orders that are kept, and those of all that the session knows."""
 
 
 class PolymarketVenue:
@@ -237,6 +239,17 @@ class PolymarketVenue:
     def _name(self, ticket: Ticket) -> None:
         self._hash_of[ticket.order_id] = ticket.venue_order_id
         self._id_of[ticket.venue_order_id] = ticket.order_id
+        for _ in range(min(2, len(self._id_of) - NAMES_MAX)):  # one more than comes, for those that stay
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Of the oldest name, unless the session still knows the order: then it counts as the youngest."""
+        name, order_id = next(iter(self._id_of.items()))
+        del self._id_of[name]
+        if self._account is not None and self._account.session.knows(name):
+            self._id_of[name] = order_id
+        else:
+            self._hash_of.pop(order_id, None)
 
     def _draft(self, order: Order, item: Listed) -> Draft:
         return draft(order, item.market, item.condition, item.terms, self.identity)

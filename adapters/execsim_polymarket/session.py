@@ -206,6 +206,10 @@ class UserSession:
         order = self._orders.get(venue_order_id)
         return [] if order is None else self._gone(order, "CANCELED", now_ns)
 
+    def knows(self, venue_order_id: str) -> bool:
+        """Whether it is an own order that is open, or has ended not long ago."""
+        return venue_order_id in self._orders
+
     @property
     def open_count(self) -> int:
         """Orders not ended, as far as is known here."""

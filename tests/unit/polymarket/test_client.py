@@ -843,3 +843,21 @@ def test_a_trade_that_is_not_listed_yet_still_counts() -> None:
         assert (report.status, report.filled_lots) == (OrderStatus.WORKING, 7 * SHARE)
 
     play(script)
+
+
+def test_names_of_orders_long_ended_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("execsim_polymarket.client.NAMES_MAX", 8)
+    monkeypatch.setattr("execsim_polymarket.session.ENDED_MAX", 4)
+
+    async def script(w: World) -> None:
+        await w.venue.place_order(w.order("open"))
+        for number in range(30):
+            await w.venue.place_order(w.order(f"b-{number}"))
+            assert (await w.venue.cancel_order(OrderId(f"b-{number}"))).cancelled
+        assert 8 <= len(w.venue._id_of) == len(w.venue._hash_of) <= 10
+        assert (await w.venue.get_order_status(OrderId("open"))).status is OrderStatus.WORKING
+        assert (await w.venue.get_order_status(OrderId("b-29"))).status is OrderStatus.CANCELLED
+        with pytest.raises(OrderNotFound):
+            await w.venue.get_order_status(OrderId("b-0"))
+
+    play(script)
