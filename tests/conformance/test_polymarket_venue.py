@@ -86,6 +86,7 @@ def patient(suite: type) -> type:
     return suite
 
 
+@pytest.mark.soak  # 20 s of steps in wall time; `.ci/run` has them
 @patient
 class TestPolymarketOverSockets(VenueSuite):
     """Wall time."""

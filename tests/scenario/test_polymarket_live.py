@@ -136,6 +136,7 @@ def test_ctrl_c_cancels_and_says_that_nothing_is_left(host: str, tmp_path: Path)
     held(host)
 
 
+@pytest.mark.soak  # 20 s; tests/crash kills sessions of the native dialect in every run
 def test_a_killed_session_is_taken_up_again(host: str, tmp_path: Path) -> None:
     """Its orders are known by hashes made anew from the journal; what was filled meanwhile is booked."""
     before = held(host)
