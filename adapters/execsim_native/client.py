@@ -12,7 +12,7 @@ It waits for its transport and its runtime alone. `extra`: account (default "tra
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from execsim.core.errors import ConfigError, ExecError, ExecTimeout, InvalidResponse, NetworkError, Reached
@@ -20,6 +20,7 @@ from execsim.core.instrument import Instrument
 from execsim.core.order import TERMINAL, CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
 from execsim.core.units import NS_PER_MS, NS_PER_S
 from execsim.ports import (
+    Crew,
     DeskClock,
     EventSink,
     FaultState,
@@ -65,7 +66,7 @@ class NativeVenue:
         self._instruments: dict[str, Instrument] = {}
         self._sink: EventSink | None = None
         self._stream: AccountStream | None = None
-        self._tasks: list[Task] = []
+        self._crew = Crew(runtime, self._venue_id)
         self.reconnected: Callable[[], None] = lambda: None
         """called by the streams below: one that was lost is back"""
 
@@ -83,14 +84,14 @@ class NativeVenue:
                 raise ConfigError(what, f'name it: VenueConfig(VenueId("{instrument.venue}"), ...)')
         self._stream = AccountStream(self, self._runtime, self._transport, self._hear)
         opened = self._runtime.pending(f"the account stream of {self._venue_id}")
-        self._spawn(self._stream.run(opened, self._welcome), "account")
+        self._crew.spawn(self._stream.run(opened, self._welcome), "account")
         try:
             await self._within(opened, "the account stream")
         except BaseException:
             await self.aclose()
             raise
         # not awaited: a venue whose market is held answers questions about orders after `go`
-        self._spawn(self._stream.list_open(), "open orders")
+        self._crew.spawn(self._stream.list_open(), "open orders")
 
     async def hello(self) -> wire.Welcome:
         """What the venue says of itself and its clock now."""
@@ -109,20 +110,11 @@ class NativeVenue:
         """Market data of every market to the sink, over reconnects, until the data ends or the adapter is closed."""
         self._known()
         stream = MarketStream(self, self._runtime, self._transport, sink, tuple(self._instruments))
-        return self._spawn(stream.run(), "market data")
+        return self._crew.spawn(stream.run(), "market data")
 
     async def aclose(self) -> None:
         """Stop listening. Orders stay as they are; the transport is closed by who made it."""
-        for task in reversed(self._tasks):
-            task.cancel()
-        for task in reversed(self._tasks):
-            await task.join()
-        self._tasks.clear()
-
-    def _spawn(self, coro: Coroutine[Any, Any, None], name: str) -> Task:
-        task = self._runtime.spawn(coro, f"{self._venue_id}.{name}", daemon=True)
-        self._tasks = [each for each in self._tasks if not each.done] + [task]
-        return task
+        await self._crew.aclose()
 
     def _known(self) -> wire.Welcome:
         if self._welcome is None:
@@ -231,7 +223,7 @@ class NativeVenue:
 
     def watch_queue(self, order_id: OrderId, percent: int) -> None:
         """Ask for QueueMoved events. A request that gets lost costs news, nothing else: it is logged."""
-        self._spawn(self._watch(order_id, percent), f"queue of {order_id}")
+        self._crew.spawn(self._watch(order_id, percent), f"queue of {order_id}")
 
     async def _watch(self, order_id: OrderId, percent: int) -> None:
         try:

@@ -24,7 +24,7 @@ why); `OrderAck` and `OrderReport` name it as `venue_order_id`. An order that no
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from execsim.core.errors import (
@@ -40,7 +40,7 @@ from execsim.core.events import VenueEvent
 from execsim.core.instrument import Instrument
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
 from execsim.core.units import NS_PER_MS, NS_PER_S
-from execsim.ports import EventSink, MarketSink, Runtime, Task, Transport, VenueConfig, VenueTraits
+from execsim.ports import Crew, EventSink, MarketSink, Runtime, Task, Transport, VenueConfig, VenueTraits
 from execsim_polymarket import endpoints
 from execsim_polymarket.account_stream import PAUSE_NS, PAUSE_NS_MAX, AccountStream
 from execsim_polymarket.calls import DEADLINE_NS, Calls
@@ -110,7 +110,7 @@ class PolymarketVenue:
         """IOC orders whose rest is being cancelled"""
         self._sink: EventSink | None = None
         self._account: AccountStream | None = None
-        self._tasks: list[Task] = []
+        self._crew = Crew(runtime, self._venue_id)
         self._started = False
         self.reconnected: Callable[[], None] = lambda: None
 
@@ -130,16 +130,16 @@ class PolymarketVenue:
         account = AccountStream(self, self._runtime, self._transport, markets, self._hear)
         self._account = account
         ready = self._runtime.pending(f"the user channel of {self._venue_id}")
-        account.begin(self._spawn, ready)
+        account.begin(self._crew.spawn, ready)
         late = ConfigError("the user channel does not open", "see the log; is the WebSocket host right?")
         try:
             await self._runtime.within(self._runtime.now_ns() + 3 * DEADLINE_NS, ready, late)
         except BaseException:
             await self.aclose()
             raise
-        self._spawn(self.calls.keep_time(), "clock")
+        self._crew.spawn(self.calls.keep_time(), "clock")
         if self._heartbeat_ns:
-            self._spawn(keep_alive(self.calls, self._runtime, self._heartbeat_ns), "heartbeat")
+            self._crew.spawn(keep_alive(self.calls, self._runtime, self._heartbeat_ns), "heartbeat")
 
     async def login(self) -> None:
         """Create the API credentials, or derive those that exist. The transport keeps them."""
@@ -164,25 +164,16 @@ class PolymarketVenue:
             log.warning("polymarket: the terms of %s could not be read again: %s", item.name, error)
 
     def refresh_soon(self, item: Listed) -> None:
-        self._spawn(self.refresh(item), f"terms of {item.name}")
+        self._crew.spawn(self.refresh(item), f"terms of {item.name}")
 
     def feed(self, sink: MarketSink) -> Task:
         """Market data of every market to the sink, over reconnects, until the adapter is closed."""
         stream = MarketStream(self, self._runtime, self._transport, sink, self._hear)
-        return self._spawn(stream.run(self._spawn), "market data")
+        return self._crew.spawn(stream.run(self._crew.spawn), "market data")
 
     async def aclose(self) -> None:
         """Stop listening. Orders stay as they are; the transport is closed by who made it."""
-        for task in reversed(self._tasks):
-            task.cancel()
-        for task in reversed(self._tasks):
-            await task.join()
-        self._tasks.clear()
-
-    def _spawn(self, coro: Coroutine[Any, Any, None], name: str) -> Task:
-        task = self._runtime.spawn(coro, f"{self._venue_id}.{name}", daemon=True)
-        self._tasks = [each for each in self._tasks if not each.done] + [task]
-        return task
+        await self._crew.aclose()
 
     # ---------------------------------------------------------------- VenueAdapter
     @property
@@ -352,7 +343,7 @@ class PolymarketVenue:
     def _cancel_rest(self, ticket: Ticket) -> None:
         if ticket.venue_order_id not in self._resting:
             self._resting.add(ticket.venue_order_id)
-            self._spawn(self._no_rest(ticket), f"rest of {ticket.order_id}")
+            self._crew.spawn(self._no_rest(ticket), f"rest of {ticket.order_id}")
 
     async def _no_rest(self, ticket: Ticket) -> None:
         """Cancel what an IOC order left, until it surely is gone: an order that waits out a delay cannot be cancelled yet,

@@ -11,13 +11,13 @@ It asks for markets and their terms and subscribes to the market channel: no log
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from execsim.core.errors import ConfigError, ExecError
 from execsim.core.events import VenueEvent
 from execsim.core.instrument import Instrument
-from execsim.ports import MarketSink, Runtime, Task, Transport, VenueConfig
+from execsim.ports import Crew, MarketSink, Runtime, Task, Transport, VenueConfig
 from execsim_polymarket import endpoints
 from execsim_polymarket.calls import Calls
 from execsim_polymarket.listing import Listed, condition_of, listed
@@ -39,7 +39,7 @@ class PolymarketData:
         self._runtime = runtime
         self._calls = Calls(transport, runtime, "")
         self.by_condition: dict[str, Listed] = {}
-        self._tasks: list[Task] = []
+        self._crew = Crew(runtime, self._venue_id)
 
     async def start(self) -> None:
         """Errors: NetworkError, VenueError; ConfigError: no such market, or two names for one."""
@@ -57,11 +57,11 @@ class PolymarketData:
     def feed(self, sink: MarketSink) -> Task:
         """Market data of every market to the sink, over reconnects, until it is closed."""
         stream = MarketStream(self, self._runtime, self._transport, sink, _nobody)
-        return self._spawn(stream.run(self._spawn), "market data")
+        return self._crew.spawn(stream.run(self._crew.spawn), "market data")
 
     def refresh_soon(self, item: Listed) -> None:
         """Read a market's terms again."""
-        self._spawn(self._refresh(item), f"terms of {item.name}")
+        self._crew.spawn(self._refresh(item), f"terms of {item.name}")
 
     async def _refresh(self, item: Listed) -> None:
         try:
@@ -70,16 +70,7 @@ class PolymarketData:
             log.warning("polymarket: the terms of %s could not be read again: %s", item.name, error)
 
     async def aclose(self) -> None:
-        for task in reversed(self._tasks):
-            task.cancel()
-        for task in reversed(self._tasks):
-            await task.join()
-        self._tasks.clear()
-
-    def _spawn(self, coro: Coroutine[Any, Any, None], name: str) -> Task:
-        task = self._runtime.spawn(coro, f"{self._venue_id}.{name}", daemon=True)
-        self._tasks = [each for each in self._tasks if not each.done] + [task]
-        return task
+        await self._crew.aclose()
 
 
 def _nobody(event: VenueEvent) -> None:

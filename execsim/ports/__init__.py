@@ -11,7 +11,7 @@ MarketSource  a venue's public market data alone
 Dialect, Desk the simulated exchange behind a venue's own protocol (`execsim serve`)
 
 Everything is imported from here; `runtime` (time and tasks), `feed` (market data), `record` (journal, session log) and
-`desk` (what a desk tells) have files of their own.
+`desk` (what a desk tells) have files of their own, and so has `crew`, the tasks of an adapter.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from execsim.core.limits import LimitRule
 from execsim.core.order import CancelAck, Fill, Order, OrderAck, OrderId, OrderReport, VenueId
 from execsim.core.request import RequestKind
 from execsim.core.units import NS_PER_S
+from execsim.ports.crew import Crew as Crew
 from execsim.ports.desk import Budget as Budget
 from execsim.ports.desk import DeskClock as DeskClock
 from execsim.ports.desk import FaultState as FaultState
