@@ -6,7 +6,7 @@
     virtual.py    SimPy steps tasks and moves time              wall.py     asyncio wakes us, the real clock moves
     stepper.py    inputs: what wall time and its replay share   replay.py   a session of wall time, run again
     codec.py      inputs as bytes                               transport.py  requests, answers, frames as inputs
-    held.py       another runtime whose time stands still until it is released
+    behind.py     another runtime, its clock moved back
     hosted.py     virtual time moved from outside              pacer.py     ... at the wall clock's pace, from asyncio
     eras.py       how the exchange's time and its clients' belong together
 
@@ -29,8 +29,8 @@ Pending that is settled already is no wait. Cleanup (`finally`) may wait while t
 At the end of a run what is left is cancelled in reverse order of spawning, each task after the next newer one has ended.
 """
 
+from execsim.runtime.behind import BehindRuntime
 from execsim.runtime.eras import Eras
-from execsim.runtime.held import HeldRuntime
 from execsim.runtime.hosted import HostedRuntime
 from execsim.runtime.pacer import Pacer
 from execsim.runtime.replay import ReplayRuntime
@@ -44,11 +44,11 @@ from execsim.runtime.wait import Cancelled, Pending
 from execsim.runtime.wall import WallRuntime
 
 __all__ = [
+    "BehindRuntime",
     "Cancelled",
     "Eras",
     "Event",
     "Group",
-    "HeldRuntime",
     "HostedRuntime",
     "Overflow",
     "Pacer",

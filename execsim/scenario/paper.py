@@ -28,7 +28,7 @@ from execsim.exchange.latency import UNREALISTIC
 from execsim.exchange.paper import PaperMarket, held
 from execsim.net.web import WebTransport
 from execsim.ports import DeskClock, Levels, LiveDoor, MarketSink, MarketSource, Runtime, Task, Transport, VenueConfig
-from execsim.runtime.held import HeldRuntime
+from execsim.runtime import BehindRuntime
 from execsim.scenario import model
 from execsim.scenario.build import Loaded, LoadedMarket
 from execsim.scenario.live import clock_at, hosts_of, require_venue
@@ -122,8 +122,7 @@ class PaperVenue(SimulatedVenue):
         scenario does not fit them."""
         await self._source.start()
         now_ns, scenario = self._runtime.now_ns(), self._scenario
-        clock = HeldRuntime(self._runtime, now_ns - self._hold_ns)
-        clock.release()
+        clock = BehindRuntime(self._runtime, self._hold_ns)
         loaded = live_markets(scenario, self._source.instruments(), now_ns)
         stage = set_stage(scenario, loaded, clock, self._folder)
         (name,) = stage.exchanges

@@ -20,8 +20,7 @@ from execsim.exchange.bursts import BurstLatency
 from execsim.exchange.paper import BUCKET_NS, PaperMarket, VenueClock, held
 from execsim.kernel import REFILL_DECAY, REFILL_NEVER, VENUE, MarketSpan, Replay
 from execsim.ports import Diverged, Input, Output
-from execsim.runtime import ReplayRuntime, VirtualRuntime
-from execsim.runtime.held import HeldRuntime
+from execsim.runtime import BehindRuntime, ReplayRuntime, VirtualRuntime
 from execsim.tape.schema import FLOOR_NS
 
 HOLD, ENTRY, RESPONSE = 100 * MS, 40 * MS, 20 * MS
@@ -38,8 +37,7 @@ class Bench:
         self, hold_ns: int = HOLD, response_ns: int = RESPONSE, refill: int = REFILL_NEVER, runtime: Any = None
     ) -> None:
         self.runtime = runtime or VirtualRuntime(7, START_NS)
-        self.clock = HeldRuntime(self.runtime, START_NS - hold_ns)
-        self.clock.release()
+        self.clock = BehindRuntime(self.runtime, hold_ns)
         half_life_ns = 1_000 * MS if refill == REFILL_DECAY else 0
         self.kernel = Replay([MarketSpan(1, 1, RAIN.tick_i, RAIN.one_i)], refill=refill, half_life_ns=half_life_ns)
         self.exchange = Exchange(self.clock, self.kernel, VENUE_NAME, {0: RAIN}, OPEN_PROFILE)
