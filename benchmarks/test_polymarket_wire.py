@@ -15,9 +15,8 @@ from typing import Any
 
 import httpx
 import pytest
-from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import OrderArgs
-from served_polymarket import GRACE_S, Served, secure_client
+from served_polymarket import GRACE_S, Served, clob_client, secure_client
 
 from execsim.core.order import Order, OrderId, OrderType, Side, VenueId
 from execsim.net.web import WebTransport
@@ -86,8 +85,7 @@ def test_submit_to_ack(benchmark: Any, figure: Any, served: Served) -> None:
     async def sitting() -> None:
         ours = Ours(runtime, served.host, market.condition_id)
         await ours.venue.start()
-        clob = ClobClient(served.host, 137, key=secret(12))
-        clob.set_api_creds(clob.create_or_derive_api_key())
+        clob = clob_client(served, secret(12))
         args = OrderArgs(token_id=market.yes, price=0.01, size=5, side="BUY")
         unified = await asyncio.ensure_future(secure_client(served, secret(13)))  # anyio wants a task of asyncio
 

@@ -18,10 +18,8 @@ from execsim.runtime import VirtualRuntime
 from execsim_polymarket.client import PolymarketVenue
 
 
-class Desk:
-    """`engine` is there once the venue has started; `events` are what adapters besides its own have told."""
-
-    engine: ExecutionEngine
+class World:
+    """A scripted venue, our adapter, and what it told (`events`), if anybody lets it."""
 
     def __init__(self, **extra: Any) -> None:
         self.runtime = VirtualRuntime(7, START_NS)
@@ -33,6 +31,12 @@ class Desk:
     def adapter(self) -> PolymarketVenue:
         config = VenueConfig(VenueId("polymarket"), extra=self.extra)
         return PolymarketVenue(config, self.server.transport(), self.runtime)
+
+
+class Desk(World):
+    """`engine` is there once the venue has started; `events` are what adapters besides its own have told."""
+
+    engine: ExecutionEngine
 
     def begin(self) -> None:
         engine = self.engine = ExecutionEngine(EngineConfig(), self.runtime, HashJournal())

@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 from hypothesis import strategies as st
+from polymarket_worlds import Bot
 
 from execsim_polymarket import endpoints as ep
+from execsim_polymarket.sign import SignedOrder
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -44,6 +46,26 @@ ASKED = st.lists(
 
 def _frame(value: Any) -> bytes:
     return json.dumps(value).encode()
+
+
+async def tamper(bot: Bot, signed: SignedOrder, changes: Any, outer: Any, calls: Any) -> list[Any]:
+    """Post the order with fields changed (CHANGES, OUTER), and ask (ASKED): each is answered, never with an error of the
+    server's own; what was said to the questions."""
+    for name, value in changes:
+        body = bot.body(signed)
+        body["order"][name] = value
+        status, answer = await bot.post(body)
+        same = status == 200 and answer["orderID"] == signed.order_id_hex  # another way to write what was signed
+        assert status in (400, 404) or same, (name, value, answer)
+    for name, value in outer:
+        status, answer = await bot.post({**bot.body(signed), name: value})
+        assert status in (200, 400), (name, value, answer)
+    told = []
+    for endpoint, body, query, name in calls:
+        status, answer = await bot.ask(endpoint, body, query=query or None, name=name or "x")
+        assert status < 500, (endpoint, body, answer)
+        told.append((answer, endpoint, body))
+    return told
 
 
 SUBSCRIPTIONS = st.fixed_dictionaries(

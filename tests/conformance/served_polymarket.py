@@ -12,6 +12,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from eth_account import Account
 from polymarket import AsyncSecureClient
 from polymarket._internal.environment import PRODUCTION_CONFIG, with_environment_config
 from polymarket.environments import PRODUCTION
+from py_clob_client_v2.client import ClobClient
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = "scenarios/agents_binary"
@@ -90,7 +93,24 @@ class Served:
         return self._process.returncode, said
 
 
-async def secure_client(served: Served, key: str) -> AsyncSecureClient:
+@contextmanager
+def serving(*arguments: str) -> Iterator[Served]:
+    """A server that has nothing to complain of when it is stopped."""
+    server = Served(*arguments)
+    yield server
+    code, said = server.stop()
+    assert code == 0, said
+    assert "Traceback" not in said, said
+
+
+def clob_client(served: Served, key: str) -> ClobClient:
+    """py-clob-client-v2, logged in there."""
+    made = ClobClient(served.host, 137, key=key)
+    made.set_api_creds(made.create_or_derive_api_key())
+    return made
+
+
+async def secure_client(served: Served, key: str, **options: Any) -> AsyncSecureClient:
     """polymarket-client, logged in there. The environment is its own door to other hosts (polymarket.md section 13)."""
     sockets = served.host.replace("http", "ws")
     config = dataclasses.replace(
@@ -99,4 +119,4 @@ async def secure_client(served: Served, key: str) -> AsyncSecureClient:
     )  # fmt: skip
     environment = with_environment_config(PRODUCTION, config=config)
     wallet = Account.from_key(key).address
-    return await AsyncSecureClient.create(private_key=key, wallet=wallet, environment=environment)
+    return await AsyncSecureClient.create(private_key=key, wallet=wallet, environment=environment, **options)

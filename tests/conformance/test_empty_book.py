@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from hosted_world import HostedWorld, User
-from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import BalanceAllowanceParams, MarketOrderArgs, OrderArgs, OrderPayload, OrderType
-from served_polymarket import ROOT, Served
+from served_polymarket import ROOT, Served, clob_client
 
 from execsim.core.order import Side
 from execsim.scenario import model
@@ -131,9 +130,7 @@ def test_the_official_client_on_both_sides() -> None:
     served = Served(SCENARIO)
     try:
         market = served.market()
-        seller, buyer = (ClobClient(served.host, 137, key=f"0x{number:064x}") for number in (5, 6))
-        for client in (seller, buyer):
-            client.set_api_creds(client.create_or_derive_api_key())
+        seller, buyer = (clob_client(served, f"0x{number:064x}") for number in (5, 6))
         assert seller.get_order_book(market.yes)["asks"] == []
         ask = seller.create_and_post_order(OrderArgs(token_id=market.yes, price=0.6, size=20, side="SELL"))
         bid = buyer.create_and_post_order(OrderArgs(token_id=market.yes, price=0.4, size=10, side="BUY"))

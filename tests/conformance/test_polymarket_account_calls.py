@@ -4,17 +4,13 @@ scoring, notifications, rate-limit headers, allowances, and how they read the ve
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_account import Account
 from polymarket import AsyncSecureClient, RateLimitUpdate
-from polymarket._internal.environment import PRODUCTION_CONFIG, with_environment_config
-from polymarket.environments import PRODUCTION
 from polymarket.errors import RateLimitError, RequestRejectedError
 from polymarket.models.clob.notifications import NotificationType
 from py_clob_client_v2.client import ClobClient
@@ -29,7 +25,7 @@ from py_clob_client_v2.clob_types import (
     PricesHistoryParams,
 )
 from py_clob_client_v2.exceptions import PolyApiException
-from served_polymarket import ROOT, SCENARIO, Names, Served
+from served_polymarket import ROOT, SCENARIO, Names, Served, clob_client, secure_client, serving
 
 KEYS = iter(range(5_000, 6_000))
 TERMS = """
@@ -47,11 +43,8 @@ size_min = 10
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     path: Path = tmp_path_factory.mktemp("scenario") / "terms.toml"
     path.write_text((ROOT / f"{SCENARIO}.toml").read_text() + TERMS)
-    server = Served(str(path))
-    yield server
-    code, said = server.stop()
-    assert code == 0, said
-    assert "Traceback" not in said, said
+    with serving(str(path)) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +54,7 @@ def market(served: Served) -> Names:
 
 @pytest.fixture
 def client(served: Served) -> ClobClient:
-    made = ClobClient(served.host, 137, key=f"0x{next(KEYS):064x}")
-    made.set_api_creds(made.create_or_derive_api_key())
-    return made
+    return clob_client(served, f"0x{next(KEYS):064x}")
 
 
 def limit(client: ClobClient, token: str, price: float, size: float = 10) -> Any:
@@ -71,17 +62,8 @@ def limit(client: ClobClient, token: str, price: float, size: float = 10) -> Any
 
 
 def play(served: Served, scene: Callable[[AsyncSecureClient], Awaitable[None]], **options: Any) -> None:
-    config = dataclasses.replace(
-        PRODUCTION_CONFIG, clob_url=served.host, gamma_url=served.host, relayer_url=served.host
-    )
-    environment = with_environment_config(PRODUCTION, config=config)
-
     async def run() -> None:
-        key = f"0x{next(KEYS):064x}"
-        made = await AsyncSecureClient.create(
-            private_key=key, wallet=Account.from_key(key).address, environment=environment, **options
-        )
-        async with made as client:
+        async with await secure_client(served, f"0x{next(KEYS):064x}", **options) as client:
             await scene(client)
 
     asyncio.run(run())
@@ -202,10 +184,8 @@ def test_clients_read_425_429_and_503(served: Served, market: Names) -> None:
 def test_what_the_host_gave_and_what_was_told_survive_a_restart(tmp_path: Path) -> None:
     state = ("--state", str(tmp_path / "state"))
 
-    def login(host: str) -> ClobClient:
-        made = ClobClient(host, 137, key=f"0x{4_999:064x}")
-        made.set_api_creds(made.create_or_derive_api_key())
-        return made
+    def login(server: Served) -> ClobClient:
+        return clob_client(server, f"0x{4_999:064x}")
 
     def told(client: ClobClient) -> tuple[Any, Any, Any]:
         money = client.get_balance_allowance(BalanceAllowanceParams(asset_type="COLLATERAL"))
@@ -214,7 +194,7 @@ def test_what_the_host_gave_and_what_was_told_survive_a_restart(tmp_path: Path) 
 
     first = Served(SCENARIO, *state)
     try:
-        market, client = first.market(), login(first.host)
+        market, client = first.market(), login(first)
         body = {"address": client.get_address(), "deposit": "12.5", "allowance": "30"}
         assert first.ask("POST", "/_execsim/accounts", body)[0] == 200
         gone = limit(client, market.yes, 0.02)["orderID"]
@@ -227,6 +207,6 @@ def test_what_the_host_gave_and_what_was_told_survive_a_restart(tmp_path: Path) 
     assert before[1:] == ([(1, 1, gone)], [kept])
     second = Served(SCENARIO, *state)
     try:
-        assert told(login(second.host)) == before
+        assert told(login(second)) == before
     finally:
         assert second.stop()[0] == 0

@@ -36,7 +36,7 @@ from py_clob_client_v2.clob_types import (
     TradeParams,
 )
 from py_clob_client_v2.exceptions import PolyApiException
-from served_polymarket import ROOT, SCENARIO, Names, Served, secure_client
+from served_polymarket import ROOT, SCENARIO, Names, Served, clob_client, secure_client, serving
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -54,11 +54,8 @@ def new_key() -> str:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    server = Served(SCENARIO)
-    yield server
-    code, said = server.stop()
-    assert code == 0, said
-    assert "Traceback" not in said, said
+    with serving(SCENARIO) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +65,7 @@ def market(served: Served) -> Names:
 
 @pytest.fixture
 def client(served: Served) -> ClobClient:
-    made = ClobClient(served.host, 137, key=new_key())
-    made.set_api_creds(made.create_or_derive_api_key())
-    return made
+    return clob_client(served, new_key())
 
 
 def why(error: pytest.ExceptionInfo[PolyApiException]) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import polymarket_desk
 import pytest
 from polymarket_news import CID, NO, SHARE, START_NS, YES
 from polymarket_script import SECRET, Lost, ScriptedVenue, said
@@ -25,14 +26,12 @@ from execsim.core.errors import (
     ValidationError,
     VenueError,
 )
-from execsim.core.events import FillSettled, OrderAcked, OrderFilled, OrderGone, VenueEvent
+from execsim.core.events import FillSettled, OrderAcked, OrderFilled, OrderGone
 from execsim.core.fees import BinaryFee
 from execsim.core.instrument import Outcome
-from execsim.core.order import FillStatus, Order, OrderId, OrderStatus, OrderType, Side, TimeInForce, VenueId
+from execsim.core.order import FillStatus, Order, OrderId, OrderStatus, OrderType, Side, TimeInForce
 from execsim.core.units import NS_PER_S
-from execsim.ports import Request, Response, VenueConfig
-from execsim.runtime import VirtualRuntime
-from execsim_polymarket.client import PolymarketVenue
+from execsim.ports import Request, Response
 from execsim_polymarket.draft import draft, salt_of
 from execsim_polymarket.entry import compose
 from execsim_polymarket.wire.trading import POST_ORDER
@@ -40,19 +39,8 @@ from execsim_polymarket.wire.trading import POST_ORDER
 S = NS_PER_S
 
 
-class World:
-    """A scripted venue, our adapter, and everything it told."""
-
-    def __init__(self, **extra: Any) -> None:
-        self.runtime = VirtualRuntime(7, START_NS)
-        self.server = ScriptedVenue(self.runtime)
-        self.extra = {"identity": self.server.identity(), "markets": {"rain": CID}, **extra}
-        self.venue = self.adapter()
-        self.events: list[VenueEvent] = []
-
-    def adapter(self) -> PolymarketVenue:
-        config = VenueConfig(VenueId("polymarket"), extra=self.extra)
-        return PolymarketVenue(config, self.server.transport(), self.runtime)
+class World(polymarket_desk.World):
+    """Its adapter tells `events`."""
 
     def order(self, name: str = "a-1", **more: Any) -> Order:
         instrument = self.venue.instruments()["rain"]
