@@ -31,7 +31,7 @@ from execsim_polymarket.signing import Identity, SigningTransport, account_of
 from execsim_polymarket.wire.trading import POST_ORDER, OrderMessage, PostOrder
 
 WARM, ORDERS = 20, 200
-CONNECTIONS, EACH = 50, 20
+CONNECTIONS, EACH, ROUNDS = 50, 20, 3
 SHARE, NS_PER_S = 1_000_000, 1_000_000_000
 PRICE_I, LOTS = 100, 5 * SHARE
 """Far below the market: 5 shares at 0.01, which rest."""
@@ -140,8 +140,9 @@ def test_fifty_connections(benchmark: Any, rate: Any, served: Served) -> None:
         taken.extend(asyncio.run(asyncio.wait_for(flood(served.port, lines), GRACE_S)))
 
     rate(f"orders of {CONNECTIONS} connections, checked and booked", CONNECTIONS * EACH, "orders/s")
-    benchmark.pedantic(post_all, setup=presigned, rounds=3)
-    assert len(set(taken)) == len(taken) == 3 * CONNECTIONS * EACH
+    benchmark.pedantic(post_all, setup=presigned, rounds=ROUNDS)
+    rounds = 1 if benchmark.disabled else ROUNDS
+    assert len(set(taken)) == len(taken) == rounds * CONNECTIONS * EACH
     found: list[str] = []
     for _, key in keys:
         request = ep.request(ep.GET_ORDERS, key=key, now_s=time.time_ns() // NS_PER_S)
